@@ -1,0 +1,112 @@
+# nf -- the only build file. `make help` lists the targets; V=1 shows the commands.
+#
+#   make demo                    install what is missing, build, run a real capture through a graph
+#   make check                   the same set-up, then all tests; the last line is 'N passed, N failed, N skipped'
+#   make SAN=address,undefined   everything under sanitizers, in a folder of its own
+#   make DEBUG=1                 packets are tracked: double free, use after free and leaks name the app
+
+CC      ?= gcc
+PREFIX  ?= /usr/local
+SAN     ?=
+DEBUG   ?=
+# Any x86-64 server of the last ten years has these instructions; ARCH= builds for any x86-64.
+ARCH    ?= $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v3)
+
+comma   := ,
+BUILD   := build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)$(if $(filter-out cc gcc,$(CC)),-$(notdir $(CC)))
+NF      := $(BUILD)/nf
+
+WARN    := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes $(if $(CI),-Werror)
+OPT     := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O3)
+CFLAGS  ?= -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT) $(ARCH) $(WARN) -Isrc -I$(BUILD) -isystem /usr/include/luajit-2.1 -fno-strict-aliasing -fwrapv -pthread -fPIE \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) $(if $(SAN)$(DEBUG),-DPACKET_DEBUG=1) $(CFLAGS)
+# LuaJIT's library is linked in; everything of the binary is visible to Lua's FFI.
+ALL_LDFLAGS = -pie -pthread -Wl,-E $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lseccomp -lcap-ng -lm -ldl
+
+PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev \
+	libjansson-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev
+
+# Headers that Lua reads as they are, in the order of their dependence.
+PUBLIC := \
+	src/core/error.h src/core/log.h src/core/clock.h src/core/random.h src/core/packet.h src/core/link.h src/core/memory.h \
+	src/core/value.h src/core/param.h src/core/app.h src/core/resource.h src/core/job.h src/core/script.h src/core/graph.h \
+	src/core/stats.h src/core/engine.h
+
+LUA := \
+	lua/nf/core.lua
+
+SOURCES := \
+	src/core/clock.c \
+	src/core/error.c \
+	src/core/link.c \
+	src/core/log.c \
+	src/core/memory.c \
+	src/core/memory_home.c \
+	src/core/packet.c \
+	src/core/packet_debug.c \
+	src/core/random.c \
+	src/core/script_state.c \
+	src/apps/apps.c \
+	src/program/lua.c \
+	src/program/main.c
+
+OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s%s\n' $(1) $(2))
+
+.PHONY: all deps demo check bench lint fuzz docs install clean help
+.DEFAULT_GOAL := all
+
+all: $(NF)
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# Debian's packages, installed only when one is missing; as root, else with sudo.
+deps:
+	@missing=; for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; fi
+
+$(NF): $(OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+
+$(BUILD)/%.o: src/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Lua modules and public headers as data: the assembler reads the files, a table (script.h) gives them their names.
+$(BUILD)/embedded.s: $(LUA) $(PUBLIC) $(BUILD)/flags
+	$(call say,EMBED,$@)
+	$(Q){ n=0; for f in $(PUBLIC) $(LUA); do \
+		name=$${f#src/}; case $$f in *.lua) name=$$(echo "$${f#lua/}" | sed 's/\.lua$$//; s,/,.,g');; esac; n=$$((n + 1)); \
+		printf '.section .rodata\nname%d: .asciz "%s"\ntext%d: .incbin "%s"\nend%d: .byte 0\n' $$n "$$name" $$n "$$f" $$n; \
+		printf '.section .data.rel.ro,"aw"\n.quad name%d, text%d\n.long end%d - text%d, 0\n' $$n $$n $$n $$n; \
+	done; printf '.section .note.GNU-stack,"",%%progbits\n'; } \
+	| { printf '.globl script_sources\n.section .data.rel.ro,"aw"\n.balign 8\nscript_sources:\n'; cat; \
+	printf '.section .data.rel.ro,"aw"\n.quad 0, 0, 0\n'; } > $@
+
+$(BUILD)/embedded.o: $(BUILD)/embedded.s
+	$(Q)$(CC) -c -o $@ $<
+
+# A change of compiler or flags rebuilds everything.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD); echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOURCES) $(LUA)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOURCES) $(LUA)' > $@
+.PHONY: FORCE
+FORCE:
+
+# All tests; what needs root, huge pages or a package that is not there is skipped, with the reason.
+check: deps
+	@$(MAKE) --no-print-directory all
+	@./$(NF) lua tests/run.lua $(NF) $(TESTS)
+
+clean:
+	rm -rf build build-*
+
+-include $(OBJECTS:.o=.d)

@@ -1,0 +1,10 @@
+/* apps -- the one table of native app classes: a new app is one line in each list. */
+#include "apps/apps.h"
+
+#define CLASSES(X)
+
+#define DECLARE(class) extern const struct app_class class##_class;
+CLASSES(DECLARE)
+
+#define LIST(class) &class##_class,
+const struct app_class *const apps_table[] = { CLASSES(LIST) NULL };

@@ -1,0 +1,17 @@
+/* link -- see link.h. */
+#include "core/core.h"
+
+extern inline uint32_t link_waiting(const struct link *l);
+extern inline uint32_t link_room(const struct link *l);
+extern inline void link_send(struct link *l, struct packet *p);
+extern inline void link_send_burst(struct link *l, struct packet *const *burst, uint32_t n);
+extern inline struct packet *link_receive(struct link *l);
+extern inline uint32_t link_receive_burst(struct link *l, struct packet **burst, uint32_t n);
+extern inline struct packet *link_peek(const struct link *l, uint32_t i);
+extern inline uint32_t link_move(struct link *from, struct link *to, uint32_t n);
+
+void link_drop(struct link *l, struct packet *p)
+{
+	l->dropped++;
+	packet_free(p);
+}

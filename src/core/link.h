@@ -1,0 +1,118 @@
+#pragma once
+/* link -- bounded first-in first-out queue of packets between two apps of a worker. One thread; never blocks. */
+
+enum {
+	LINK_SLOTS = 1024,              /* packets; a power of two */
+	BURST = 128                     /* most packets that an app moves in one go */
+};
+
+struct link {
+	uint64_t sent, received;        /* totals, free-running: waiting = sent - received, slot = total % LINK_SLOTS */
+	uint64_t bytes;                 /* of the packets sent */
+	uint64_t dropped;               /* packets freed because the link was full */
+	const char *name;               /* "a.output -> b.input" */
+	uint32_t number;                /* in the worker's graph */
+	bool back;                      /* closes a cycle: its packets wait for the next breath */
+	struct packet *slot[LINK_SLOTS];
+} __attribute__((aligned(64)));
+
+/* How many packets wait, and how many more fit. */
+inline uint32_t link_waiting(const struct link *l)
+{
+	return (uint32_t)(l->sent - l->received);
+}
+
+inline uint32_t link_room(const struct link *l)
+{
+	return LINK_SLOTS - link_waiting(l);
+}
+
+/* Free p and count it as dropped by the full link l; what link_send does when there is no room. */
+void link_drop(struct link *l, struct packet *p);
+
+/* Send p. A full link frees p and counts it in dropped.
+ *   owner: takes p, always
+ *   cost:  no allocation, no system call */
+inline void link_send(struct link *l, struct packet *p)
+{
+	if (PACKET_DEBUG)
+		packet_debug_check(p);
+	if (__builtin_expect(link_room(l) == 0, 0)) {
+		link_drop(l, p);
+		return;
+	}
+	l->slot[l->sent % LINK_SLOTS] = p;
+	l->sent++;
+	l->bytes += p->length;
+}
+
+/* Send n packets, in order; those that do not fit are freed and counted in dropped. */
+inline void link_send_burst(struct link *l, struct packet *const *burst, uint32_t n)
+{
+	uint64_t sent = l->sent, bytes = l->bytes;
+	uint32_t room = link_room(l), fit = n < room ? n : room;
+
+	for (uint32_t i = 0; i < fit; i++) {
+		if (PACKET_DEBUG)
+			packet_debug_check(burst[i]);
+		l->slot[(sent + i) % LINK_SLOTS] = burst[i];
+		bytes += burst[i]->length;
+	}
+	l->sent = sent + fit;
+	l->bytes = bytes;
+	for (uint32_t i = fit; i < n; i++)
+		link_drop(l, burst[i]);
+}
+
+/* Take the oldest packet.
+ *   needs: link_waiting(l) > 0
+ *   owner: the caller */
+inline struct packet *link_receive(struct link *l)
+{
+	struct packet *p = l->slot[l->received % LINK_SLOTS];
+
+	l->received++;
+	return p;
+}
+
+/* Take up to n packets, oldest first; gives how many. owner: the caller */
+inline uint32_t link_receive_burst(struct link *l, struct packet **burst, uint32_t n)
+{
+	uint64_t received = l->received;
+	uint32_t waiting = link_waiting(l);
+
+	if (n > waiting)
+		n = waiting;
+	for (uint32_t i = 0; i < n; i++)
+		burst[i] = l->slot[(received + i) % LINK_SLOTS];
+	l->received = received + n;
+	return n;
+}
+
+/* The i-th waiting packet, which stays on the link. needs: i < link_waiting(l) */
+inline struct packet *link_peek(const struct link *l, uint32_t i)
+{
+	return l->slot[(l->received + i) % LINK_SLOTS];
+}
+
+/* Move up to n packets from one link to another, as far as the receiver has room; gives how many. */
+inline uint32_t link_move(struct link *from, struct link *to, uint32_t n)
+{
+	uint32_t waiting = link_waiting(from), room = link_room(to);
+	uint64_t bytes = 0;
+
+	if (n > waiting)
+		n = waiting;
+	if (n > room)
+		n = room;
+	for (uint32_t i = 0; i < n; i++) {
+		struct packet *p = from->slot[(from->received + i) % LINK_SLOTS];
+
+		to->slot[(to->sent + i) % LINK_SLOTS] = p;
+		bytes += p->length;
+	}
+	from->received += n;
+	to->sent += n;
+	to->bytes += bytes;
+	return n;
+}

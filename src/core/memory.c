@@ -1,0 +1,216 @@
+/* memory -- see memory.h. */
+#include "core/core.h"
+
+#include <linux/memfd.h>
+#include <numaif.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+
+struct segment memory_segment[MEMORY_SEGMENTS];
+uint32_t memory_segment_count;
+
+/* The window: addresses only, no memory. 64 GiB where the address space allows, less where it is limited. */
+static uint8_t *window;
+static uint64_t window_bytes, window_used;
+
+/* Bytes of a packet with its metadata and headroom: an odd number of cache lines, so that neighbouring packets fall into
+ * different sets of the first-level cache (with 2,048 bytes a third of the speed is left, see docs/performance.md). */
+static const uint32_t strides[PACKET_SIZES] = {
+	[PACKET_STANDARD] = 35 * 64,            /* 64 + 128 + 2,048 */
+	[PACKET_JUMBO] = 163 * 64,              /* 64 + 128 + 10,240 */
+	[PACKET_GSO] = 1029 * 64,               /* 64 + 128 + 65,664 */
+};
+
+int memory_reserve(void)
+{
+	if (window != NULL)
+		return 0;
+	for (window_bytes = 64ULL << 30; window_bytes >= 1ULL << 30; window_bytes /= 2) {
+		void *at = mmap(NULL, window_bytes + MEMORY_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (at == MAP_FAILED)
+			continue;
+		window = (uint8_t *)(((uintptr_t)at + MEMORY_PAGE - 1) & ~(uintptr_t)(MEMORY_PAGE - 1));
+		return 0;
+	}
+	return nf_fail(ENOMEM, "no room for packet memory: the address space is limited to less than 1 GiB (ulimit -v)");
+}
+
+static uint32_t packets_per_page(uint32_t stride)
+{
+	return MEMORY_PAGE / stride;
+}
+
+static struct packet *segment_packet(const struct segment *s, uint32_t i)
+{
+	uint32_t per_page = packets_per_page(s->stride);
+
+	return (struct packet *)(s->base + (uint64_t)(i / per_page) * MEMORY_PAGE + (uint64_t)(i % per_page) * s->stride);
+}
+
+/* Make the memory file and map it at `at`: huge pages first, then ordinary ones. */
+static int map_segment(struct segment *s, uint8_t *at, int node)
+{
+	for (int huge = 1; huge >= 0; huge--) {
+		int fd = memfd_create("nf-packets", MFD_CLOEXEC | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
+
+		if (fd < 0)
+			continue;
+		if (ftruncate(fd, (off_t)s->bytes) == 0 &&
+			mmap(at, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED) {
+			unsigned long mask = node >= 0 && node < 64 ? 1UL << node : 0;
+
+			/* A preference: memory of another node is slower, not wrong. */
+			if (mask != 0 && mbind(at, s->bytes, MPOL_PREFERRED, &mask, 64, 0) != 0)
+				log_debug("segment %u: no preference for node %d: %s", s->number, node, strerror(errno));
+			s->base = at;
+			s->fd = fd;
+			s->huge = huge != 0;
+			return 0;
+		}
+		close(fd);
+	}
+	return nf_fail(ENOMEM, "no %llu MiB for packets: %s", (unsigned long long)(s->bytes >> 20), strerror(errno));
+}
+
+int memory_segment_add(uint8_t worker, enum packet_size size, uint32_t count, int node)
+{
+	uint32_t stride = strides[size], number = 0, per_page = packets_per_page(stride);
+	uint32_t pages = (count + per_page - 1) / per_page;
+	struct segment *s;
+	int code;
+
+	while (number < MEMORY_SEGMENTS && memory_segment[number].base != NULL)
+		number++;
+	if (number == MEMORY_SEGMENTS)
+		return nf_fail(ENOSPC, "no more than %d segments of packets", MEMORY_SEGMENTS);
+	if (pages == 0)
+		pages = 1;
+	if ((uint64_t)pages * MEMORY_PAGE > window_bytes - window_used)
+		return nf_fail(ENOSPC, "no room for %u more packets in the %llu GiB reserved for packet memory", count,
+			(unsigned long long)(window_bytes >> 30));
+	s = &memory_segment[number];
+	*s = (struct segment){ .bytes = (uint64_t)pages * MEMORY_PAGE, .stride = stride, .count = pages * per_page,
+		.number = (uint16_t)number, .size = (uint8_t)size, .worker = worker, .fd = -1 };
+	code = map_segment(s, window + window_used, node);
+	if (code < 0) {
+		s->base = NULL;
+		return code;
+	}
+	window_used += s->bytes;
+	if (number >= memory_segment_count)
+		memory_segment_count = number + 1;
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct packet *p = segment_packet(s, i);
+
+		*p = (struct packet){ .room = stride - (uint32_t)sizeof(*p), .segment = s->number, .size = s->size,
+			.worker = worker };
+		p->data = (uint8_t *)(p + 1) + PACKET_HEADROOM;
+	}
+	return (int)number;
+}
+
+void memory_segment_remove(uint16_t number)
+{
+	struct segment *s = &memory_segment[number];
+
+	if (s->base == NULL)
+		return;
+	/* The addresses stay reserved; the newest segment's are used again. */
+	mmap(s->base, s->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	if (s->base + s->bytes == window + window_used)
+		window_used -= s->bytes;
+	if (s->fd >= 0)
+		close(s->fd);
+	*s = (struct segment){ .fd = -1 };
+	while (memory_segment_count > 0 && memory_segment[memory_segment_count - 1].base == NULL)
+		memory_segment_count--;
+}
+
+int memory_worker_add(uint16_t segment)
+{
+	const struct segment *s = &memory_segment[segment];
+	struct packet_pool *pool = &packet_pool[s->size];
+	struct packet **stack = realloc(pool->stack, (pool->capacity + s->count) * sizeof(*stack));
+
+	if (stack == NULL)
+		return nf_fail(ENOMEM, "no memory for a list of %u packets", pool->capacity + s->count);
+	pool->stack = stack;
+	pool->capacity += s->count;
+	/* From the last to the first, so that the first ones are taken first: fewer pages are touched. */
+	for (uint32_t i = s->count; i-- > 0;) {
+		pool->stack[pool->count++] = segment_packet(s, i);
+		if (PACKET_DEBUG)
+			packet_debug_free(segment_packet(s, i));
+	}
+	return 0;
+}
+
+int memory_worker_start(uint8_t worker)
+{
+	packet_worker = worker;
+	for (uint32_t i = 0; i < memory_segment_count; i++) {
+		int code;
+
+		if (memory_segment[i].base == NULL || memory_segment[i].worker != worker)
+			continue;
+		code = memory_worker_add((uint16_t)i);
+		if (code < 0) {
+			memory_worker_stop();
+			return code;
+		}
+	}
+	return 0;
+}
+
+void memory_worker_stop(void)
+{
+	for (uint32_t size = 0; size < PACKET_SIZES; size++) {
+		free(packet_pool[size].stack);
+		packet_pool[size] = (struct packet_pool){ 0 };
+	}
+}
+
+uint64_t memory_in_use(void)
+{
+	uint64_t used = 0;
+
+	for (uint32_t size = 0; size < PACKET_SIZES; size++)
+		used += packet_pool[size].taken - packet_pool[size].returned;
+	return used;
+}
+
+void memory_walk(void (*visit)(struct packet *p, void *context), void *context)
+{
+	for (uint32_t i = 0; i < memory_segment_count; i++) {
+		const struct segment *s = &memory_segment[i];
+
+		if (s->base == NULL || s->worker != packet_worker)
+			continue;
+		for (uint32_t j = 0; j < s->count; j++)
+			visit(segment_packet(s, j), context);
+	}
+}
+
+uint64_t memory_offset(const struct packet *p)
+{
+	return (uint64_t)((const uint8_t *)p - window);
+}
+
+struct packet *memory_packet(uint64_t offset)
+{
+	for (uint32_t i = 0; i < memory_segment_count; i++) {
+		const struct segment *s = &memory_segment[i];
+		uint64_t within, index;
+
+		if (s->base == NULL || offset < (uint64_t)(s->base - window) || offset >= (uint64_t)(s->base - window) + s->bytes)
+			continue;
+		within = offset - (uint64_t)(s->base - window);
+		index = within % MEMORY_PAGE / s->stride;
+		if (within % MEMORY_PAGE % s->stride != 0 || index >= packets_per_page(s->stride))
+			return NULL;
+		return (struct packet *)(window + offset);
+	}
+	return NULL;
+}

@@ -1,0 +1,44 @@
+#pragma once
+/* script -- Lua: states, the embedded sources, and apps written in Lua. */
+
+struct script_source {                  /* an embedded file of lua/nf or a public header */
+	const char *name;               /* "nf.packet", "core/packet.h" */
+	const char *text;
+	uint32_t length;
+};
+extern const struct script_source script_sources[];     /* made by the build; name NULL at the end */
+
+/* A Lua module that an app of the configuration uses: its source and those of all that it requires. */
+struct script_module {
+	const char *name;               /* as in the configuration: "every" */
+	const char *path;               /* the file, for messages */
+	const struct value *value;      /* what the evaluating child said of it: class table, sources */
+	struct app_class *class;        /* made from it */
+	bool is_unsafe;                 /* `unsafe = true`: has ffi, isolation is not promised */
+	struct script_module *next;
+};
+
+/* Make a class (and module) from the child's description: { path =, class = { name, help, inputs, ... }, sources = { { name,
+ * path, text }, ... } }. Memory comes from arena.
+ *   gives: 0; fails: -EINVAL with messages added to errors */
+int script_module_new(struct script_module **module, const char *name, const struct value *value, struct arena *arena,
+	struct errors *errors);
+
+/* A full Lua state: standard library, ffi with all public headers declared, every embedded module. For nf lua, tests, and
+ * the evaluation of configurations. NULL when memory is short. */
+struct lua_State;
+struct lua_State *script_state_new(void);
+
+/* Encode the Lua value at a stack index so that value_decode reads it.
+ *   gives: 0 and malloc'ed bytes; fails: -EINVAL with nf_error() naming the path: a function, a cycle, too deep */
+int script_value_encode(struct lua_State *L, int index, uint8_t **data, size_t *length);
+
+/* Push a value onto a Lua stack. */
+void script_value_push(struct lua_State *L, const struct value *value);
+
+/* The watch over Lua apps' time, by a timer of the packet thread. Started by the engine when a graph has Lua apps. */
+int script_watch_start(void) __attribute__((warn_unused_result));
+void script_watch_stop(void);
+/* The packet thread goes to sleep and wakes: the timer need not run meanwhile. */
+void script_watch_pause(void);
+void script_watch_resume(void);

@@ -1,0 +1,70 @@
+#pragma once
+/* stats -- what runs, in numbers, readable from outside without a lock and without help.
+ *
+ * One file per running nf: a header, then a block per worker. A block has descriptors (what each number is), the live numbers,
+ * which the worker increments plainly, and a snapshot, copied each tick under a sequence number. */
+
+enum stats_kind {
+	STATS_APP,              /* owner: an app. names: received created sent consumed dropped lost-outside cycles packets calls held down */
+	STATS_COUNTER,          /* owner: an app; its class's counters */
+	STATS_REASON,           /* owner: an app; drops by reason */
+	STATS_LINK,             /* owner: a link. names: sent received bytes dropped */
+	STATS_ENGINE            /* owner: "engine". names: see engine.c; and the breath histogram, one number per bucket */
+};
+
+enum { STATS_NAME = 48, STATS_OWNER = 112, STATS_MAGIC = 0x7374666e, STATS_VERSION = 1, STATS_BUCKETS = 64 };
+
+struct stats_entry {
+	uint32_t kind;          /* enum stats_kind */
+	uint32_t owner_number;  /* of the app or link in its worker */
+	char owner[STATS_OWNER];
+	char name[STATS_NAME];
+};
+
+struct stats_header {
+	uint32_t magic, version;
+	uint64_t bytes;                 /* of the whole file */
+	uint64_t started_ns;            /* wall clock */
+	uint64_t generation;            /* goes up with each reload */
+	uint32_t replaced;              /* 1: open the file of this name again, a reload has made a new one */
+	uint32_t workers;
+	int32_t supervisor;             /* process id */
+	int32_t worker_pid[64];         /* 0: not running */
+	uint64_t block[64];             /* offsets of struct stats_block */
+	double clock_hz;                /* cycles per second */
+	char name[64], file[1024];      /* of the instance, of the configuration */
+};
+
+struct stats_block {
+	uint64_t sequence;              /* odd while a snapshot is being written */
+	uint64_t snapshot_ns;           /* monotonic time of the snapshot */
+	uint32_t count;                 /* entries */
+	uint32_t state;                 /* enum engine_state of the worker */
+	uint64_t entry, live, snapshot; /* offsets in the file: count struct stats_entry, count uint64_t each */
+};
+struct stats;                           /* an open file */
+
+/* Opened by the supervisor for a checked graph; path NULL: anonymous. fails: -errno */
+struct graph;
+int stats_create(struct stats **stats, const char *path, const struct graph *graph) __attribute__((warn_unused_result));
+/* Opened by a reader; every offset and count of the file is checked. fails: -errno with nf_error() */
+int stats_open(struct stats **stats, const char *path) __attribute__((warn_unused_result));
+void stats_close(struct stats *stats);
+
+struct stats_header *stats_header(struct stats *stats);
+struct stats_block *stats_block(struct stats *stats, uint32_t worker);
+const struct stats_entry *stats_entries(struct stats *stats, uint32_t worker);
+uint64_t *stats_live(struct stats *stats, uint32_t worker);
+
+/* Writer: copy the live numbers to the snapshot. */
+void stats_publish(struct stats *stats, uint32_t worker);
+
+/* Reader: a consistent copy of a worker's snapshot into values[count].
+ *   fails: -EAGAIN when the writer was always in the middle of one (a dead worker): the live numbers are taken then */
+int stats_read(struct stats *stats, uint32_t worker, uint64_t *values, uint64_t *snapshot_ns);
+
+/* The bucket of a duration: 4 per power of two, and the lower bound of a bucket. */
+uint32_t stats_bucket(uint64_t ns);
+uint64_t stats_bucket_low(uint32_t bucket);
+/* The value below which `share` (0..1) of the counted ones lie. */
+uint64_t stats_percentile(const uint64_t buckets[STATS_BUCKETS], double share);

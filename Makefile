@@ -5,6 +5,8 @@
 #   make SAN=address,undefined   everything under sanitizers, in a folder of its own
 #   make DEBUG=1                 packets are tracked: double free, use after free and leaks name the app
 
+VERSION := 0.1.0
+
 CC      ?= gcc
 PREFIX  ?= /usr/local
 SAN     ?=
@@ -19,7 +21,7 @@ NF      := $(BUILD)/nf
 WARN    := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes $(if $(CI),-Werror)
 OPT     := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O3)
 CFLAGS  ?= -g
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT) $(ARCH) $(WARN) -Isrc -I$(BUILD) -isystem /usr/include/luajit-2.1 -fno-strict-aliasing -fwrapv -pthread -fPIE \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DNF_VERSION='"$(VERSION)"' $(OPT) $(ARCH) $(WARN) -Isrc -I$(BUILD) -isystem /usr/include/luajit-2.1 -fno-strict-aliasing -fwrapv -pthread -fPIE \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) $(if $(SAN)$(DEBUG),-DPACKET_DEBUG=1) $(CFLAGS)
 # LuaJIT's library is linked in; everything of the binary is visible to Lua's FFI.
 ALL_LDFLAGS = -pie -pthread -Wl,-E $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
@@ -49,8 +51,11 @@ SOURCES := \
 	src/core/random.c \
 	src/core/script_state.c \
 	src/apps/apps.c \
+	src/program/help.c \
+	src/program/help_export.c \
 	src/program/lua.c \
-	src/program/main.c
+	src/program/main.c \
+	src/program/options.c
 
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 
@@ -97,7 +102,8 @@ $(BUILD)/embedded.o: $(BUILD)/embedded.s
 
 # A change of compiler or flags rebuilds everything.
 $(BUILD)/flags: FORCE
-	@mkdir -p $(BUILD); echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOURCES) $(LUA)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOURCES) $(LUA)' > $@
+	@mkdir -p $(BUILD); flags="$(subst ",,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOURCES) $(LUA))"; \
+	echo "$$flags" | cmp -s - $@ || echo "$$flags" > $@
 .PHONY: FORCE
 FORCE:
 

@@ -5,8 +5,6 @@
 #include <lua.h>
 #include <lualib.h>
 
-int program_lua(int argc, char **argv);
-
 /* Add a traceback to a message. */
 static int traceback(lua_State *L)
 {

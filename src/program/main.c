@@ -1,20 +1,81 @@
 /* main -- the one table of programs, and the way to them. */
 #include "program/program.h"
+#include "program/help.h"
 
-int program_lua(int argc, char **argv);
+static const struct program_option help_options[] = {
+	{ "--man", NULL, "Print the manual page (roff) instead." },
+	{ "--bash", NULL, "Print the completion for bash instead." },
+	{ NULL, NULL, NULL },
+};
 
 const struct program programs[] = {
-	{ "lua", "[FILE [ARGS]]", "Run a Lua script, or a prompt, inside the binary.", NULL, program_lua },
+	{ "help", "[PROGRAM|APP]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
+	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", NULL, program_lua },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
+
+const struct program *program_find(const char *name)
+{
+	for (const struct program *p = programs; p->name != NULL; p++)
+		if (strcmp(p->name, name) == 0)
+			return p;
+	return NULL;
+}
+
+const char *program_nearest(const char *name)
+{
+	const char *names[sizeof(programs) / sizeof(programs[0])];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		names[i] = programs[i].name;
+	return error_nearest(name, names);
+}
+
+/* The user named no program that there is. */
+static int unknown(const char *name)
+{
+	const char *nearest = program_nearest(name);
+
+	fprintf(stderr, "nf: unknown program '%s'", name);
+	if (nearest != NULL)
+		fprintf(stderr, "; did you mean '%s'?", nearest);
+	fprintf(stderr, "\n    nf help lists all\n");
+	return EXIT_USAGE;
+}
+
+/* Output that could not be written (a full disk) is a failure, too. */
+static int close_output(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "nf: cannot write the output: %s\n", strerror(errno));
+	return code == EXIT_DONE ? EXIT_FAILED : code;
+}
+
+/* Run what the user asked for; gives the exit code. */
+static int run(int argc, char **argv)
+{
+	const struct program *program;
+
+	if (argc < 2) {
+		help_programs(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		help_programs(stdout);
+		return EXIT_DONE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("nf %s\n", NF_VERSION);
+		return EXIT_DONE;
+	}
+	program = program_find(argv[1]);
+	return program == NULL ? unknown(argv[1]) : program->main(argc - 1, argv + 1);
+}
 
 int main(int argc, char **argv)
 {
 	log_init();
 	clock_init();
-	for (const struct program *p = programs; p->name != NULL; p++)
-		if (argc > 1 && strcmp(p->name, argv[1]) == 0)
-			return p->main(argc - 1, argv + 1);
-	fprintf(stderr, "nf: usage: nf PROGRAM ...\n");
-	return EXIT_USAGE;
+	return close_output(run(argc, argv));
 }

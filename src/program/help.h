@@ -1,0 +1,19 @@
+#pragma once
+/* help -- what `nf help` and --help print, and the documents that are made from the same tables. */
+#include "program/program.h"
+
+/* A program's usage, options and longer text, to stdout. */
+void help_program(const struct program *program);
+
+/* All programs, one line each. */
+void help_programs(FILE *out);
+
+/* The manual page (roff) and the completion for bash, made from the table of programs. */
+void help_man(FILE *out);
+void help_bash(FILE *out);
+
+/* Print the sentence of a help text: up to its first newline. */
+void help_sentence(FILE *out, const char *help);
+
+/* What follows the sentence, or NULL. */
+const char *help_details(const char *help);

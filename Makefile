@@ -34,7 +34,9 @@ PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-uni
 PUBLIC := \
 	src/core/error.h src/core/log.h src/core/clock.h src/core/random.h src/core/packet.h src/core/link.h src/core/memory.h \
 	src/core/value.h src/core/param.h src/core/app.h src/core/resource.h src/core/job.h src/core/script.h src/core/graph.h \
-	src/core/stats.h src/core/engine.h
+	src/core/stats.h src/core/engine.h \
+	src/lib/bytes.h src/lib/checksum.h src/lib/ipv4.h src/lib/ipv6.h src/lib/vlan.h src/lib/ethernet.h src/lib/udp.h src/lib/tcp.h \
+	src/lib/icmp.h
 
 LUA := \
 	lua/nf/core.lua
@@ -50,6 +52,15 @@ SOURCES := \
 	src/core/packet_debug.c \
 	src/core/random.c \
 	src/core/script_state.c \
+	src/lib/bytes.c \
+	src/lib/checksum.c \
+	src/lib/ethernet.c \
+	src/lib/icmp.c \
+	src/lib/ipv4.c \
+	src/lib/ipv6.c \
+	src/lib/tcp.c \
+	src/lib/udp.c \
+	src/lib/vlan.c \
 	src/apps/apps.c \
 	src/program/help.c \
 	src/program/help_export.c \

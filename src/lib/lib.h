@@ -1,0 +1,17 @@
+#pragma once
+/* lib -- the C library headers and all public headers of lib/, in order. The public headers themselves hold only what
+ * LuaJIT's FFI accepts, hence no #include; this file is for C alone. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/checksum.h"
+#include "lib/ipv4.h"
+#include "lib/ipv6.h"
+#include "lib/vlan.h"
+#include "lib/ethernet.h"
+#include "lib/udp.h"
+#include "lib/tcp.h"
+#include "lib/icmp.h"

@@ -39,7 +39,8 @@ PUBLIC := \
 	src/lib/icmp.h
 
 LUA := \
-	lua/nf/core.lua
+	lua/nf/core.lua \
+	lua/nf/prompt.lua
 
 SOURCES := \
 	src/core/clock.c \

@@ -3,50 +3,83 @@
 --     nf lua tests/run.lua NF [FILE|FOLDER ...]         default: all of tests/
 --
 -- A test file is tests/*/test_*.lua and ends with os.exit(luaunit.LuaUnit.run()). A file that dies counts as one failure.
+-- NF_TEST_JOBS files run at a time (default: one per processor), each at most NF_TEST_SECONDS (default 600), with a TMPDIR
+-- of its own that is removed afterwards.
 local nf = arg[1]
 local places = {}
 for i = 2, #arg do places[#places + 1] = arg[i] end
 if #places == 0 then places = { "tests" } end
 
+-- The first line that a command prints.
+local function ask(command)
+  local pipe = io.popen(command)
+  local line = pipe:read("*l")
+  pipe:close()
+  return line
+end
+
 local files = {}
 for line in io.popen("find " .. table.concat(places, " ") .. " -name 'test_*.lua' | sort"):lines() do files[#files + 1] = line end
 
-local passed, failed, skipped = 0, 0, 0
 local limit = tonumber(os.getenv("NF_TEST_SECONDS")) or 600
+local jobs = tonumber(os.getenv("NF_TEST_JOBS")) or tonumber(ask("nproc")) or 1
+local folder = assert(ask("mktemp -d"), "no temporary folder")
+local passed, failed, skipped = 0, 0, 0
 
-local function run(file)
-  local command = ("LUA_PATH='tests/?.lua;;' NF='%s' timeout -k 5 %d '%s' lua %s -v -o tap 2>&1; echo \"exit $?\""):format(
-    nf, limit, nf, file)
-  local started = os.time()
-  local ok, bad, skip, finished = 0, 0, 0, false
-  local trouble = {}
-  local pipe = io.popen(command)
-  for line in pipe:lines() do
+-- Start a test file; its output goes to a file, so that it never waits for us.
+local function start(number)
+  local file = files[number]
+  local place = folder .. "/" .. number
+  local command = ("mkdir '%s'; from=$(date +%%s%%N); TMPDIR='%s' LUA_PATH='tests/?.lua;;' NF='%s' timeout -k 5 %d '%s' lua %s -v -o tap " ..
+    "> '%s.text' 2>&1 < /dev/null; echo $? $((($(date +%%s%%N) - from) / 100000000)); rm -rf '%s'"):format(
+    place, place, nf, limit, nf, file, place, place)
+  return { file = file, text = place .. ".text", pipe = io.popen(command) }
+end
+
+-- Wait for a test file and count what it says.
+local function finish(job)
+  local code, tenths = job.pipe:read("*a"):match("(%d+) (%d+)")
+  local ok, bad, skip = 0, 0, 0
+  local trouble, skips = {}, {}
+  job.pipe:close()
+  code, tenths = tonumber(code), tonumber(tenths)
+  for line in io.lines(job.text) do
     if line:match("^ok%s+%d+%s+# SKIP") then
       skip = skip + 1
-      print("  skip " .. file .. ": " .. line:gsub("^ok%s+%d+%s+# SKIP%s*", ""))
+      skips[#skips + 1] = line:gsub("^ok%s+%d+%s+# SKIP%s*", "")
     elseif line:match("^ok%s+%d") then
       ok = ok + 1
     elseif line:match("^not ok%s+%d") then
       bad = bad + 1
       trouble[#trouble + 1] = line
-    elseif line:match("^exit %d+$") then
-      local code = tonumber(line:match("%d+"))
-      finished = code == 0 or (code < 100 and bad == code)
-      if not finished then trouble[#trouble + 1] = "exit code " .. code .. (code == 124 and " (time limit)" or "") end
-    elseif not line:match("^1%.%.") and not line:match("^# ") then
+    elseif not line:match("^1%.%.") and not line:match("^# S") and not line:match("^# Ran") then
       trouble[#trouble + 1] = "    " .. line
     end
   end
-  pipe:close()
-  if not finished or ok + bad + skip == 0 then bad = math.max(bad, 1) end
-  print(("%-44s %4d passed %s%s  %d s"):format(file, ok, bad > 0 and (bad .. " FAILED ") or "", skip > 0 and (skip .. " skipped") or "",
-    os.time() - started))
+  if code ~= 0 and not (code < 100 and code == bad) then
+    trouble[#trouble + 1] = "exit code " .. tostring(code) .. (code == 124 and " (time limit)" or "")
+    bad = math.max(bad, 1)
+  elseif ok + bad + skip == 0 then
+    trouble[#trouble + 1] = "no test ran"
+    bad = 1
+  end
+  print(("%-48s %4d passed%s%s %6.1f s"):format(job.file, ok, bad > 0 and (" %d FAILED"):format(bad) or "",
+    skip > 0 and (" %d skipped"):format(skip) or "", tenths / 10))
+  for _, line in ipairs(skips) do print("  skip: " .. line) end
   if bad > 0 then for _, line in ipairs(trouble) do print("  " .. line) end end
-  passed, failed, skipped = passed + ok, failed + bad, skipped + skip
   io.stdout:flush()
+  os.remove(job.text)
+  passed, failed, skipped = passed + ok, failed + bad, skipped + skip
 end
 
-for _, file in ipairs(files) do run(file) end
+local running, begun = {}, 0
+while begun < #files or #running > 0 do
+  while begun < #files and #running < jobs do
+    begun = begun + 1
+    running[#running + 1] = start(begun)
+  end
+  finish(table.remove(running, 1))
+end
+os.execute("rm -rf '" .. folder .. "'")
 print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
 os.exit(failed == 0 and passed > 0 and 0 or 1)

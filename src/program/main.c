@@ -8,9 +8,15 @@ static const struct program_option help_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option lua_options[] = {
+	{ "-e", "CODE", "Run this code first; `nf` (the C functions) and `ffi` are loaded." },
+	{ "-i", NULL, "Prompt, even behind a script and when the input is no terminal." },
+	{ NULL, NULL, NULL },
+};
+
 const struct program programs[] = {
 	{ "help", "[PROGRAM|APP]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
-	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", NULL, program_lua },
+	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

@@ -18,9 +18,24 @@ struct script_module {
 	struct script_module *next;
 };
 
-/* Make a class (and module) from the child's description: { path =, class = { name, help, inputs, ... }, sources = { { name,
- * path, text }, ... } }. Memory comes from arena.
- *   gives: 0; fails: -EINVAL with messages added to errors */
+/* Make a class (and module) from the description that the evaluating child gives of a Lua module. All of it is plain data:
+ *
+ *   { path = "/etc/nf/every.lua",                      where the module is; "nf.apps.select" for an embedded one
+ *     class = {                                        the fields of the table that the module returns, as they are:
+ *       name =, help =,                                strings; the class gets the name used in the configuration
+ *       inputs =, outputs =, counters =, reasons =,    lists of names, as in struct app_class; missing: none
+ *       params = { n = { type = "u32", min =, max =, default =, required =, optional =, help =, choices =, item =, fields = } },
+ *       holds =, expansion =,                          numbers
+ *       memory =, budget =,                            of an instance: bytes (64 MiB) and time per call (1 ms)
+ *       unsafe =,                                      boolean
+ *       functions = { new = true, push = true }        those it has, of new link pull push tick; not in the module itself
+ *     },
+ *     sources = { { name = "every", path =, text = }, { name = "my.lib", path =, text = } } }
+ *
+ * The first source is the module itself, the others what it requires (not nf.packet, nf.link, nf.time, nf.random, which
+ * every instance has), each under the name by which it is required. Memory comes from arena, which must outlive the class;
+ * `value` must too.
+ *   gives: 0; fails: -EINVAL with messages added to errors: "app module 'every': key 'holds': ..." */
 int script_module_new(struct script_module **module, const char *name, const struct value *value, struct arena *arena,
 	struct errors *errors);
 

@@ -63,6 +63,9 @@ SOURCES := \
 	src/lib/udp.c \
 	src/lib/vlan.c \
 	src/apps/apps.c \
+	src/apps/basic/join.c \
+	src/apps/basic/sink.c \
+	src/apps/basic/tee.c \
 	src/program/help.c \
 	src/program/help_export.c \
 	src/program/lua.c \

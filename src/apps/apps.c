@@ -1,7 +1,10 @@
 /* apps -- the one table of native app classes: a new app is one line in each list. */
 #include "apps/apps.h"
 
-#define CLASSES(X)
+#define CLASSES(X) \
+	X(basic_join) \
+	X(basic_sink) \
+	X(basic_tee)
 
 #define DECLARE(class) extern const struct app_class class##_class;
 CLASSES(DECLARE)

@@ -3,7 +3,8 @@
 
 enum {
 	LINK_SLOTS = 1024,              /* packets; a power of two */
-	BURST = 128                     /* most packets that an app moves in one go */
+	BURST = 64                      /* most packets that an app moves in one go; with 128 the packets of a source and a
+	                                 * tee no longer fit into a first-level cache of 32 KiB: 103 Mpps instead of 118 */
 };
 
 struct link {
@@ -108,11 +109,65 @@ inline uint32_t link_move(struct link *from, struct link *to, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet *p = from->slot[(from->received + i) % LINK_SLOTS];
 
+		if (PACKET_DEBUG)
+			packet_debug_check(p);
 		to->slot[(to->sent + i) % LINK_SLOTS] = p;
 		bytes += p->length;
 	}
 	from->received += n;
 	to->sent += n;
 	to->bytes += bytes;
+	return n;
+}
+
+/* Send copies of the first n packets that wait on `from`, which stay there; gives how many copies were made before a pool was
+ * empty. Standard packets are taken from the pool in one go, and no list of pointers lies between the links.
+ *   needs: n <= link_waiting(from), n <= link_room(to) */
+inline uint32_t link_copy(const struct link *from, struct link *to, uint32_t n)
+{
+	struct packet_pool *pool = &packet_pool[PACKET_STANDARD];
+	struct packet **stack = pool->stack;
+	uint64_t received = from->received, sent = to->sent, bytes = 0;
+	uint32_t i, left = pool->count;
+
+	for (i = 0; i < n; i++) {
+		const struct packet *p = from->slot[(received + i) % LINK_SLOTS];
+		struct packet *copy;
+
+		if (__builtin_expect(p->size != PACKET_STANDARD, 0)) {
+			if ((copy = packet_copy(p)) == 0)
+				break;
+		} else if (__builtin_expect(left == 0, 0)) {
+			pool->exhausted++;
+			break;
+		} else {
+			copy = stack[--left];
+			if (PACKET_DEBUG) {
+				packet_debug_check(p);
+				packet_debug_alloc(copy);
+			}
+			packet_copy_to(copy, p);
+		}
+		to->slot[(sent + i) % LINK_SLOTS] = copy;
+		bytes += p->length;
+	}
+	pool->taken += pool->count - left;
+	pool->count = left;
+	to->sent = sent + i;
+	to->bytes += bytes;
+	return i;
+}
+
+/* Free up to n packets that wait, oldest first; gives how many. */
+inline uint32_t link_free(struct link *l, uint32_t n)
+{
+	uint32_t waiting = link_waiting(l), at = (uint32_t)(l->received % LINK_SLOTS), first;
+
+	if (n > waiting)
+		n = waiting;
+	first = n < LINK_SLOTS - at ? n : LINK_SLOTS - at;
+	packet_free_burst(l->slot + at, first);
+	packet_free_burst(l->slot, n - first);
+	l->received += n;
 	return n;
 }

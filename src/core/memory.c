@@ -98,6 +98,8 @@ int memory_segment_add(uint8_t worker, enum packet_size size, uint32_t count, in
 		s->base = NULL;
 		return code;
 	}
+	if (PACKET_DEBUG)
+		packet_debug_segment(s);
 	window_used += s->bytes;
 	if (number >= memory_segment_count)
 		memory_segment_count = number + 1;

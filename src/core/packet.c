@@ -3,11 +3,15 @@
 
 extern inline struct packet *packet_alloc_size(enum packet_size size);
 extern inline struct packet *packet_alloc(void);
+extern inline uint32_t packet_alloc_burst(enum packet_size size, struct packet **burst, uint32_t n);
 extern inline void packet_free(struct packet *p);
 extern inline void packet_free_burst(struct packet *const *burst, uint32_t n);
 extern inline uint32_t packet_headroom(const struct packet *p);
 extern inline uint32_t packet_tailroom(const struct packet *p);
+extern inline void packet_block(void *to, const void *from);
+extern inline void packet_copy_to(struct packet *to, const struct packet *from);
 extern inline struct packet *packet_copy(const struct packet *from);
+extern inline uint32_t packet_copy_burst(struct packet *const *from, struct packet **to, uint32_t n);
 
 _Static_assert(sizeof(struct packet) == 64, "the metadata of a packet is one cache line");
 _Static_assert(sizeof(struct packet_meta) == 32, "a copy of the metadata is one vector register");

@@ -51,6 +51,14 @@ static struct state *state_of(const struct packet *p)
 	return &table[s->number][within / MEMORY_PAGE * per_page + within % MEMORY_PAGE / s->stride];
 }
 
+/* A segment is made: whatever was known of its number, and poisoned at its addresses, belongs to one that is gone. */
+void packet_debug_segment(const struct segment *segment)
+{
+	free(table[segment->number]);
+	table[segment->number] = NULL;
+	ASAN_UNPOISON_MEMORY_REGION(segment->base, segment->bytes);
+}
+
 void packet_debug_hold(const char *name)
 {
 	/* The names of apps that are gone must stay readable: a leak of a few bytes, in debug builds only. */

@@ -37,6 +37,7 @@ PUBLIC := \
 	src/core/stats.h src/core/engine.h \
 	src/lib/bytes.h src/lib/checksum.h src/lib/ipv4.h src/lib/ipv6.h src/lib/vlan.h src/lib/ethernet.h src/lib/udp.h src/lib/tcp.h \
 	src/lib/icmp.h
+	src/core/stats.h src/core/engine.h src/lib/capture.h
 
 LUA := \
 	lua/nf/core.lua \
@@ -66,6 +67,8 @@ SOURCES := \
 	src/apps/basic/join.c \
 	src/apps/basic/sink.c \
 	src/apps/basic/tee.c \
+	src/lib/capture.c \
+	src/lib/capture_pcapng.c \
 	src/program/help.c \
 	src/program/help_export.c \
 	src/program/lua.c \

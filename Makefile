@@ -69,6 +69,11 @@ SOURCES := \
 	src/apps/basic/tee.c \
 	src/lib/capture.c \
 	src/lib/capture_pcapng.c \
+	src/program/doctor/doctor.c \
+	src/program/doctor/doctor_cpu.c \
+	src/program/doctor/doctor_device.c \
+	src/program/doctor/doctor_files.c \
+	src/program/doctor/doctor_memory.c \
 	src/program/help.c \
 	src/program/help_export.c \
 	src/program/lua.c \

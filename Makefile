@@ -2,6 +2,9 @@
 #
 #   make demo                    install what is missing, build, run a real capture through a graph
 #   make check                   the same set-up, then all tests; the last line is 'N passed, N failed, N skipped'
+#   make                         build/nf
+#   make bench lint docs         all benchmarks; luacheck and two compilers without a warning; docs/apps.md
+#   make install PREFIX=/usr     the binary, its manual page and the completion for bash
 #   make SAN=address,undefined   everything under sanitizers, in a folder of its own
 #   make DEBUG=1                 packets are tracked: double free, use after free and leaks name the app
 
@@ -100,7 +103,7 @@ deps:
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; fi
 
-$(NF): $(OBJECTS)
+$(NF): $(OBJECTS) $(BUILD)/files
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
 
@@ -110,7 +113,7 @@ $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Lua modules and public headers as data: the assembler reads the files, a table (script.h) gives them their names.
-$(BUILD)/embedded.s: $(LUA) $(PUBLIC) $(BUILD)/flags
+$(BUILD)/embedded.s: $(LUA) $(PUBLIC) $(BUILD)/files
 	$(call say,EMBED,$@)
 	$(Q){ n=0; for f in $(PUBLIC) $(LUA); do \
 		name=$${f#src/}; case $$f in *.lua) name=$$(echo "$${f#lua/}" | sed 's/\.lua$$//; s,/,.,g');; esac; n=$$((n + 1)); \
@@ -123,17 +126,50 @@ $(BUILD)/embedded.s: $(LUA) $(PUBLIC) $(BUILD)/flags
 $(BUILD)/embedded.o: $(BUILD)/embedded.s
 	$(Q)$(CC) -c -o $@ $<
 
-# A change of compiler or flags rebuilds everything.
+# A change of compiler or flags rebuilds everything; one in the lists of files links again.
+remember = @mkdir -p $(BUILD); text="$(subst ",,$(1))"; echo "$$text" | cmp -s - $@ || echo "$$text" > $@
 $(BUILD)/flags: FORCE
-	@mkdir -p $(BUILD); flags="$(subst ",,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SOURCES) $(LUA))"; \
-	echo "$$flags" | cmp -s - $@ || echo "$$flags" > $@
+	$(call remember,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))
+$(BUILD)/files: FORCE
+	$(call remember,$(SOURCES) $(PUBLIC) $(LUA) $(LIBS))
 .PHONY: FORCE
 FORCE:
 
+# One job per processor, unless make was told otherwise.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
+
 # All tests; what needs root, huge pages or a package that is not there is skipped, with the reason.
 check: deps
-	@$(MAKE) --no-print-directory all
+	@$(SUBMAKE) all
 	@./$(NF) lua tests/run.lua $(NF) $(TESTS)
+
+# All benchmarks; BENCH names some, with options: make bench BENCH="basic --json".
+bench: all
+	@./$(NF) bench $(BENCH)
+
+# What people and machines read but the compiler does not: Lua, warnings of two compilers, generated pages.
+lint: deps
+	$(call say,LUACHECK,lua tests examples)
+	$(Q)luacheck -q $(wildcard lua tests examples)
+	@$(SUBMAKE) all CI=1 CC=gcc BUILD=build-lint-gcc
+	@$(SUBMAKE) all CI=1 CC=clang BUILD=build-lint-clang
+	$(call say,STALE?,docs/apps.md)
+	$(Q)./build-lint-gcc/nf help --markdown | diff -u docs/apps.md - || { echo 'docs/apps.md is stale: run make docs'; exit 1; }
+
+# Pages that are made from tables in the source.
+docs: all
+	$(call say,DOC,docs/apps.md)
+	$(Q)mkdir -p docs && ./$(NF) help --markdown > $(BUILD)/apps.md && cp $(BUILD)/apps.md docs/apps.md
+
+# The binary, its manual page and the completion for bash, below PREFIX (and DESTDIR, for packagers).
+install: all
+	$(Q)./$(NF) help --man > $(BUILD)/nf.1
+	$(Q)./$(NF) help --bash > $(BUILD)/nf.bash
+	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
+	$(Q)install -D -m 755 $(NF) $(DESTDIR)$(PREFIX)/bin/nf
+	$(Q)install -D -m 644 $(BUILD)/nf.1 $(DESTDIR)$(PREFIX)/share/man/man1/nf.1
+	$(Q)install -D -m 644 $(BUILD)/nf.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nf
 
 clean:
 	rm -rf build build-*

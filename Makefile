@@ -47,6 +47,8 @@ LUA := \
 	lua/nf/prompt.lua
 
 SOURCES := \
+	src/core/app.c \
+	src/core/arena.c \
 	src/core/clock.c \
 	src/core/error.c \
 	src/core/link.c \
@@ -55,6 +57,9 @@ SOURCES := \
 	src/core/memory_home.c \
 	src/core/packet.c \
 	src/core/packet_debug.c \
+	src/core/param.c \
+	src/core/param_describe.c \
+	src/core/param_text.c \
 	src/core/random.c \
 	src/core/script_state.c \
 	src/lib/bytes.c \
@@ -66,6 +71,9 @@ SOURCES := \
 	src/lib/tcp.c \
 	src/lib/udp.c \
 	src/lib/vlan.c \
+	src/core/script_value.c \
+	src/core/value.c \
+	src/core/value_print.c \
 	src/apps/apps.c \
 	src/apps/basic/join.c \
 	src/apps/basic/sink.c \

@@ -49,4 +49,168 @@ function support.folder()
   return path
 end
 
+local value_codec = require("nf.value")
+
+-- A struct value made from a Lua value; collected with the last reference to it.
+function support.value(x)
+  local bytes = assert(value_codec.encode(x))
+  local out = ffi.new("struct value *[1]")
+  if nf.value_decode(bytes, #bytes, out) ~= 0 then error(ffi.string(nf.nf_error())) end
+  return ffi.gc(out[0], nf.value_free)
+end
+
+-- The messages of a struct errors as a list; the struct is emptied.
+function support.errors(errors)
+  local list = {}
+  for i = 0, errors.count - 1 do list[#list + 1] = ffi.string(errors.text[i]) end
+  nf.errors_fini(errors)
+  return list
+end
+
+-- A list of strings as a NULL-terminated array; its second result keeps the strings alive.
+function support.names(list)
+  local array = ffi.new("const char *[?]", #list + 1)
+  for i, name in ipairs(list) do array[i - 1] = name end
+  return array, list
+end
+
+-- What a test's app needs to stay alive: by address.
+local kept = {}
+local function address(app) return tonumber(ffi.cast("uintptr_t", app)) end
+
+-- Attach a new link to each of an app's ports that is wanted (a list of names; nil: all of them).
+local function attach(app, ports, names, count, wanted, keep)
+  local is_wanted = {}
+  for _, name in ipairs(wanted or {}) do is_wanted[name] = true end
+  for i = 0, count - 1 do
+    local name = ffi.string(names[i])
+    if not wanted or is_wanted[name] then
+      local link = ffi.new("struct link")
+      link.name, link.number = app.name, i
+      ports[i] = link
+      keep[#keep + 1] = link
+      is_wanted[name] = nil
+    end
+  end
+  assert(next(is_wanted) == nil, "no port '" .. tostring(next(is_wanted)) .. "'")
+end
+
+local function port_names(ports, wanted, usual)
+  if ports ~= nil and ports[0] ~= nil and ffi.string(ports[0]) == "*" then return wanted or { usual } end
+  return {}
+end
+
+-- An instance of a class as the check makes it; nil and the list of messages when it cannot be.
+--   input_names, output_names: the ports to link; nil: all (of "*": one, "input" or "output")
+function support.new(class_name, params, input_names, output_names)
+  local class = nf.app_class_find(class_name)
+  assert(class ~= nil, "no class " .. class_name)
+  local errors = ffi.new("struct errors")
+  local inputs = support.names(port_names(class.inputs, input_names, "input"))
+  local outputs = support.names(port_names(class.outputs, output_names, "output"))
+  local value = params and support.value(params)
+  local app = nf.app_new(class, "x", value, "", inputs, outputs, errors)
+  if app == nil then return nil, support.errors(errors) end
+  local keep = { value, {} }
+  kept[address(app)] = keep
+  attach(app, app.input, app.input_name, app.input_count, input_names, keep)
+  attach(app, app.output, app.output_name, app.output_count, output_names, keep)
+  if class.check ~= nil then class.check(app, errors) end
+  if errors.count > 0 then
+    kept[address(app)] = nil
+    nf.app_delete(app)
+    return nil, support.errors(errors)
+  end
+  return app
+end
+
+-- A running instance of a class, linked to nothing but its links app.input[i] and app.output[i]: made, checked, prepared,
+-- committed and linked as the engine does it. End it with support.finish.
+function support.app(class_name, params, input_names, output_names)
+  local app, messages = support.new(class_name, params, input_names, output_names)
+  if not app then error(table.concat(messages, "\n"), 2) end
+  local class = app.class
+  if class.prepare ~= nil and class.prepare(app, nil) ~= 0 then
+    local message = ffi.string(nf.nf_error())
+    kept[address(app)] = nil
+    nf.app_delete(app)
+    error(message, 2)
+  end
+  if class.commit ~= nil then class.commit(app, nil) end
+  if class.link ~= nil then class.link(app) end
+  return app
+end
+
+-- One call of pull, push or tick, as the engine does it; push only when something waits or the class has wake_at.
+function support.pull(app)
+  if app.class.pull ~= nil then app.class.pull(app) end
+end
+
+function support.push(app)
+  local waiting = app.class.wake_at ~= nil
+  for i = 0, app.input_count - 1 do
+    waiting = waiting or (app.input[i] ~= nil and nf.link_waiting(app.input[i]) > 0)
+  end
+  if waiting and app.class.push ~= nil then app.class.push(app) end
+end
+
+function support.tick(app)
+  if app.class.tick ~= nil then app.class.tick(app) end
+end
+
+-- End an instance: stop, retire, free what is left on its links, delete.
+function support.finish(app)
+  local class = app.class
+  if class.stop ~= nil then class.stop(app) end
+  for _, side in ipairs({ { app.input, app.input_count }, { app.output, app.output_count } }) do
+    for i = 0, side[2] - 1 do
+      local link = side[1][i]
+      while link ~= nil and nf.link_waiting(link) > 0 do nf.packet_free(nf.link_receive(link)) end
+    end
+  end
+  if class.retire ~= nil then class.retire(app) end
+  kept[address(app)] = nil
+  nf.app_delete(app)
+end
+
+-- A packet with these bytes; and a packet's bytes.
+function support.packet(bytes)
+  local p = nf.packet_alloc_length(#bytes)
+  assert(p ~= nil, "no packet of " .. #bytes .. " bytes")
+  assert(nf.packet_set(p, bytes, #bytes))
+  return p
+end
+
+function support.bytes(p) return ffi.string(p.data, p.length) end
+
+-- Send packets with these bytes to a link; receive all that waits on one, as a list of bytes.
+function support.send(link, ...)
+  for _, bytes in ipairs({ ... }) do nf.link_send(link, support.packet(bytes)) end
+end
+
+function support.receive(link)
+  local list = {}
+  while nf.link_waiting(link) > 0 do
+    local p = nf.link_receive(link)
+    list[#list + 1] = support.bytes(p)
+    nf.packet_free(p)
+  end
+  return list
+end
+
+local function numbered(names, name)
+  local i = nf.app_name_find(names, name)
+  assert(i >= 0, "no '" .. name .. "'")
+  return i
+end
+
+-- A counter of an app, and how many packets it dropped for a reason, as Lua numbers.
+function support.counter(app, name) return tonumber(app.counter[numbered(app.class.counters, name)]) end
+
+function support.reason(app, name)
+  local common = { reload = 0, stop = 1, quarantined = 2, crash = 3 }
+  if common[name] then return tonumber(app.reason[app.reason_count + common[name]]) end
+  return tonumber(app.reason[numbered(app.class.reasons, name)])
+end
+
 return support

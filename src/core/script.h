@@ -51,6 +51,10 @@ int script_value_encode(struct lua_State *L, int index, uint8_t **data, size_t *
 /* Push a value onto a Lua stack. */
 void script_value_push(struct lua_State *L, const struct value *value);
 
+/* The module nf.value of full states: encode(x) gives the bytes that value_decode reads, decode(bytes) the value; both give
+ * nil and what is wrong when that cannot be. A lua_CFunction. */
+int script_value_open(struct lua_State *L);
+
 /* The watch over Lua apps' time, by a timer of the packet thread. Started by the engine when a graph has Lua apps. */
 int script_watch_start(void) __attribute__((warn_unused_result));
 void script_watch_stop(void);

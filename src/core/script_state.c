@@ -63,6 +63,8 @@ static int open_all(lua_State *L)
 	lua_getfield(L, -1, "preload");
 	lua_pushcfunction(L, push_sources);
 	lua_setfield(L, -2, "nf.sources");
+	lua_pushcfunction(L, script_value_open);
+	lua_setfield(L, -2, "nf.value");
 	lua_pop(L, 2);
 	return 0;
 }

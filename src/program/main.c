@@ -1,4 +1,5 @@
 /* main -- the one table of programs, and the way to them. */
+#include "apps/apps.h"
 #include "program/program.h"
 #include "program/help.h"
 
@@ -92,4 +93,10 @@ int main(int argc, char **argv)
 	log_init();
 	clock_init();
 	return close_output(run(argc, argv));
+	app_classes = apps_table;
+	for (const struct program *p = programs; p->name != NULL; p++)
+		if (argc > 1 && strcmp(p->name, argv[1]) == 0)
+			return p->main(argc - 1, argv + 1);
+	fprintf(stderr, "nf: usage: nf PROGRAM ...\n");
+	return EXIT_USAGE;
 }

@@ -108,7 +108,7 @@ static void choices_text(const struct param *param, char *text, size_t size)
 
 static void list_text(const struct param *param, char *text, size_t size)
 {
-	char item[256], range[64];
+	char item[256], range[96];
 
 	param_accepts(param->item, item, sizeof(item));
 	range_text(param, "", range, sizeof(range));
@@ -127,7 +127,7 @@ static void fields_text(const struct param *param, char *text, size_t size)
 
 void param_accepts(const struct param *param, char *text, size_t size)
 {
-	char range[64];
+	char range[96];
 
 	range_text(param, "", range, sizeof(range));
 	switch (param->type) {

@@ -40,6 +40,7 @@ PUBLIC := \
 	src/core/stats.h src/core/engine.h \
 	src/lib/bytes.h src/lib/checksum.h src/lib/ipv4.h src/lib/ipv6.h src/lib/vlan.h src/lib/ethernet.h src/lib/udp.h src/lib/tcp.h \
 	src/lib/icmp.h src/lib/capture.h
+	src/lib/icmp.h src/lib/virtio_net.h src/lib/gso.h
 
 LUA := \
 	lua/nf/core.lua \
@@ -64,11 +65,13 @@ SOURCES := \
 	src/lib/bytes.c \
 	src/lib/checksum.c \
 	src/lib/ethernet.c \
+	src/lib/gso.c \
 	src/lib/icmp.c \
 	src/lib/ipv4.c \
 	src/lib/ipv6.c \
 	src/lib/tcp.c \
 	src/lib/udp.c \
+	src/lib/virtio_net.c \
 	src/lib/vlan.c \
 	src/core/script_value.c \
 	src/core/value.c \

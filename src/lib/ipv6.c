@@ -38,12 +38,14 @@ static bool is_extension(uint8_t kind)
 	return extension_length(none, kind) != 0;
 }
 
-uint32_t ipv6_transport(const uint8_t *data, uint32_t length, uint8_t *protocol)
+/* The way over the extension headers, as ipv6_transport gives it; tells whether a fragment header was among them. */
+static uint32_t walk(const uint8_t *data, uint32_t length, uint8_t *protocol, bool *fragment)
 {
 	const struct ipv6 *ip = ipv6_parse(data, length);
 	uint32_t at = IPV6_HEADER;
 	uint8_t kind;
 
+	*fragment = false;
 	if (ip == NULL)
 		return 0;
 	kind = ip->next_header;
@@ -55,6 +57,8 @@ uint32_t ipv6_transport(const uint8_t *data, uint32_t length, uint8_t *protocol)
 		bytes = extension_length(data + at, kind);
 		if (bytes > length - at)
 			return 0;
+		if (kind == IP_FRAGMENT)
+			*fragment = true;
 		if (kind == IP_FRAGMENT && (bytes_read16(data + at + 2) & 0xfff8) != 0)
 			break;
 		kind = data[at];
@@ -62,4 +66,20 @@ uint32_t ipv6_transport(const uint8_t *data, uint32_t length, uint8_t *protocol)
 	}
 	*protocol = kind;
 	return at;
+}
+
+uint32_t ipv6_transport(const uint8_t *data, uint32_t length, uint8_t *protocol)
+{
+	bool fragment;
+
+	return walk(data, length, protocol, &fragment);
+}
+
+bool ipv6_is_fragment(const uint8_t *data, uint32_t length)
+{
+	uint8_t protocol;
+	bool fragment;
+
+	walk(data, length, &protocol, &fragment);
+	return fragment;
 }

@@ -15,3 +15,5 @@
 #include "lib/udp.h"
 #include "lib/tcp.h"
 #include "lib/icmp.h"
+#include "lib/virtio_net.h"
+#include "lib/gso.h"

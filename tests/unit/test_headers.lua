@@ -79,7 +79,8 @@ end
 function TestHeaders:testFragments()
   local data, length = frame(IPV4)
   local ip = nf.ipv4_parse(data, length)
-  local cases = { { 0x40, 0, false, true }, { 0x20, 0, true, true }, { 0x20, 5, true, false }, { 0, 5, true, false }, { 0, 0, false, true } }
+  local cases = { { 0x40, 0, false, true }, { 0x20, 0, true, true }, { 0x20, 5, true, false }, { 0, 5, true, false },
+    { 0, 0, false, true } }
   for _, case in ipairs(cases) do
     data[6], data[7] = case[1], case[2]
     lu.assertEquals(nf.ipv4_is_fragment(ip), case[3])
@@ -166,6 +167,10 @@ function TestHeaders:testTransportBehindExtensionHeaders()
   lu.assertEquals({ transport(chain(58, 44, first)) }, { 48, 58 })
   lu.assertEquals({ transport(chain(58, 0, options8, 44, later)) }, { 48, 44 })
   lu.assertEquals({ transport(chain(59)) }, { 40, 59 })
+  for text, is in pairs({ [chain(58, 44, first)] = true, [chain(58, 0, options8, 44, later)] = true,
+    [chain(6, 51, ah)] = false, [chain(6)] = false, [chain(6):sub(1, 39)] = false }) do
+    lu.assertEquals(nf.ipv6_is_fragment(text, #text), is)
+  end
   -- cut off within each header
   local whole = chain(17, 0, options8, 43, options16, 60, options8)
   for n = 0, #whole - 1 do lu.assertEquals((transport(whole:sub(1, n))), 0, n) end

@@ -82,6 +82,12 @@ SOURCES := \
 	src/apps/basic/tee.c \
 	src/lib/capture.c \
 	src/lib/capture_pcapng.c \
+	src/program/bench/bench.c \
+	src/program/bench/link.c \
+	src/program/bench/memory.c \
+	src/program/bench/report.c \
+	src/program/bench/rig.c \
+	src/program/bench/turns.c \
 	src/program/doctor/doctor.c \
 	src/program/doctor/doctor_cpu.c \
 	src/program/doctor/doctor_device.c \

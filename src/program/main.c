@@ -3,6 +3,14 @@
 #include "program/program.h"
 #include "program/help.h"
 
+static const struct program_option bench_options[] = {
+	{ "--json", NULL, "Print one JSON object per line." },
+	{ "--list", NULL, "List the benchmarks and end." },
+	{ "--runs", "N", "Runs of each case, at least 5 for figures to be believed; default 5." },
+	{ "--seconds", "S", "Length of one run; default 0.2, or what the benchmark needs." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option doctor_options[] = {
 	{ "--json", NULL, "Print one object per check." },
 	{ NULL, NULL, NULL },
@@ -21,6 +29,7 @@ static const struct program_option lua_options[] = {
 };
 
 const struct program programs[] = {
+	{ "bench", "[NAME...]", "Measure what packets, links, apps and files cost on this machine.", bench_options, program_bench },
 	{ "doctor", NULL, "Tell what of this machine nf can use, and how the rest is mended.\n"
 		"It ends with 0 when nf can run here, even if not everything is ideal, and with 1 when it cannot.",
 		doctor_options, program_doctor },
@@ -92,11 +101,6 @@ int main(int argc, char **argv)
 {
 	log_init();
 	clock_init();
-	return close_output(run(argc, argv));
 	app_classes = apps_table;
-	for (const struct program *p = programs; p->name != NULL; p++)
-		if (argc > 1 && strcmp(p->name, argv[1]) == 0)
-			return p->main(argc - 1, argv + 1);
-	fprintf(stderr, "nf: usage: nf PROGRAM ...\n");
-	return EXIT_USAGE;
+	return close_output(run(argc, argv));
 }

@@ -39,8 +39,7 @@ PUBLIC := \
 	src/core/value.h src/core/param.h src/core/app.h src/core/resource.h src/core/job.h src/core/script.h src/core/graph.h \
 	src/core/stats.h src/core/engine.h \
 	src/lib/bytes.h src/lib/checksum.h src/lib/ipv4.h src/lib/ipv6.h src/lib/vlan.h src/lib/ethernet.h src/lib/udp.h src/lib/tcp.h \
-	src/lib/icmp.h src/lib/capture.h
-	src/lib/icmp.h src/lib/virtio_net.h src/lib/gso.h
+	src/lib/icmp.h src/lib/capture.h src/lib/virtio_net.h src/lib/gso.h
 
 LUA := \
 	lua/nf/core.lua \

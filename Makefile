@@ -33,6 +33,7 @@ LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lseccomp -lcap-ng -
 PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev \
 	libjansson-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev
 
+# Each list ends with an empty line, so that adding a file is a change of one line.
 # Headers that Lua reads as they are, in the order of their dependence.
 PUBLIC := \
 	src/core/error.h src/core/log.h src/core/clock.h src/core/random.h src/core/packet.h src/core/link.h src/core/memory.h \
@@ -40,10 +41,38 @@ PUBLIC := \
 	src/core/stats.h src/core/engine.h \
 	src/lib/bytes.h src/lib/checksum.h src/lib/ipv4.h src/lib/ipv6.h src/lib/vlan.h src/lib/ethernet.h src/lib/udp.h src/lib/tcp.h \
 	src/lib/icmp.h src/lib/capture.h src/lib/virtio_net.h src/lib/gso.h
+	src/core/error.h \
+	src/core/log.h \
+	src/core/clock.h \
+	src/core/random.h \
+	src/core/packet.h \
+	src/core/link.h \
+	src/core/memory.h \
+	src/core/value.h \
+	src/core/param.h \
+	src/core/app.h \
+	src/core/resource.h \
+	src/core/job.h \
+	src/core/script.h \
+	src/core/graph.h \
+	src/core/stats.h \
+	src/core/engine.h \
+	src/lib/bytes.h \
+	src/lib/checksum.h \
+	src/lib/ipv4.h \
+	src/lib/ipv6.h \
+	src/lib/vlan.h \
+	src/lib/ethernet.h \
+	src/lib/udp.h \
+	src/lib/tcp.h \
+	src/lib/icmp.h \
+	src/lib/capture.h \
+	src/lib/virtio_net.h \
+	src/lib/gso.h \
 
 LUA := \
 	lua/nf/core.lua \
-	lua/nf/prompt.lua
+	lua/nf/prompt.lua \
 
 SOURCES := \
 	src/core/app.c \
@@ -96,7 +125,7 @@ SOURCES := \
 	src/program/help_export.c \
 	src/program/lua.c \
 	src/program/main.c \
-	src/program/options.c
+	src/program/options.c \
 
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 

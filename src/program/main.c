@@ -99,6 +99,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	app_classes = apps_table;
 	log_init();
 	clock_init();
 	app_classes = apps_table;

@@ -36,11 +36,6 @@ PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-uni
 # Each list ends with an empty line, so that adding a file is a change of one line.
 # Headers that Lua reads as they are, in the order of their dependence.
 PUBLIC := \
-	src/core/error.h src/core/log.h src/core/clock.h src/core/random.h src/core/packet.h src/core/link.h src/core/memory.h \
-	src/core/value.h src/core/param.h src/core/app.h src/core/resource.h src/core/job.h src/core/script.h src/core/graph.h \
-	src/core/stats.h src/core/engine.h \
-	src/lib/bytes.h src/lib/checksum.h src/lib/ipv4.h src/lib/ipv6.h src/lib/vlan.h src/lib/ethernet.h src/lib/udp.h src/lib/tcp.h \
-	src/lib/icmp.h src/lib/capture.h src/lib/virtio_net.h src/lib/gso.h
 	src/core/error.h \
 	src/core/log.h \
 	src/core/clock.h \
@@ -75,6 +70,10 @@ LUA := \
 	lua/nf/prompt.lua \
 
 SOURCES := \
+	src/apps/apps.c \
+	src/apps/basic/join.c \
+	src/apps/basic/sink.c \
+	src/apps/basic/tee.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
@@ -90,7 +89,12 @@ SOURCES := \
 	src/core/param_text.c \
 	src/core/random.c \
 	src/core/script_state.c \
+	src/core/script_value.c \
+	src/core/value.c \
+	src/core/value_print.c \
 	src/lib/bytes.c \
+	src/lib/capture.c \
+	src/lib/capture_pcapng.c \
 	src/lib/checksum.c \
 	src/lib/ethernet.c \
 	src/lib/gso.c \
@@ -101,15 +105,6 @@ SOURCES := \
 	src/lib/udp.c \
 	src/lib/virtio_net.c \
 	src/lib/vlan.c \
-	src/core/script_value.c \
-	src/core/value.c \
-	src/core/value_print.c \
-	src/apps/apps.c \
-	src/apps/basic/join.c \
-	src/apps/basic/sink.c \
-	src/apps/basic/tee.c \
-	src/lib/capture.c \
-	src/lib/capture_pcapng.c \
 	src/program/bench/bench.c \
 	src/program/bench/link.c \
 	src/program/bench/memory.c \

@@ -33,7 +33,6 @@ LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lseccomp -lcap-ng -
 PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev \
 	libjansson-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev
 
-# Each list ends with an empty line, so that adding a file is a change of one line.
 # Headers that Lua reads as they are, in the order of their dependence.
 PUBLIC := \
 	src/core/error.h \
@@ -52,6 +51,7 @@ PUBLIC := \
 	src/core/graph.h \
 	src/core/stats.h \
 	src/core/engine.h \
+	src/core/instance.h \
 	src/lib/bytes.h \
 	src/lib/checksum.h \
 	src/lib/ipv4.h \
@@ -63,21 +63,19 @@ PUBLIC := \
 	src/lib/icmp.h \
 	src/lib/capture.h \
 	src/lib/virtio_net.h \
-	src/lib/gso.h \
+	src/lib/gso.h
 
 LUA := \
 	lua/nf/core.lua \
-	lua/nf/prompt.lua \
+	lua/nf/prompt.lua
 
 SOURCES := \
-	src/apps/apps.c \
-	src/apps/basic/join.c \
-	src/apps/basic/sink.c \
-	src/apps/basic/tee.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
 	src/core/error.c \
+	src/core/instance.c \
+	src/core/job.c \
 	src/core/link.c \
 	src/core/log.c \
 	src/core/memory.c \
@@ -88,8 +86,10 @@ SOURCES := \
 	src/core/param_describe.c \
 	src/core/param_text.c \
 	src/core/random.c \
+	src/core/resource.c \
 	src/core/script_state.c \
 	src/core/script_value.c \
+	src/core/stats.c \
 	src/core/value.c \
 	src/core/value_print.c \
 	src/lib/bytes.c \
@@ -105,12 +105,10 @@ SOURCES := \
 	src/lib/udp.c \
 	src/lib/virtio_net.c \
 	src/lib/vlan.c \
-	src/program/bench/bench.c \
-	src/program/bench/link.c \
-	src/program/bench/memory.c \
-	src/program/bench/report.c \
-	src/program/bench/rig.c \
-	src/program/bench/turns.c \
+	src/apps/apps.c \
+	src/apps/basic/join.c \
+	src/apps/basic/sink.c \
+	src/apps/basic/tee.c \
 	src/program/doctor/doctor.c \
 	src/program/doctor/doctor_cpu.c \
 	src/program/doctor/doctor_device.c \

@@ -29,6 +29,7 @@
 #include "core/graph.h"
 #include "core/stats.h"
 #include "core/engine.h"
+#include "core/instance.h"
 
 /* A deadline that does not come. */
 #define CLOCK_NEVER UINT64_MAX

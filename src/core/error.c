@@ -84,7 +84,7 @@ static uint32_t distance(const char *a, const char *b)
 const char *error_nearest(const char *name, const char *const *names)
 {
 	const char *nearest = NULL;
-	uint32_t least = (uint32_t)strlen(name) / 3 + 2;        /* further away it is another word */
+	uint32_t least = (uint32_t)strlen(name) / 3 + 1;        /* further away it is another word */
 
 	for (; *names != NULL; names++) {
 		uint32_t d = distance(name, *names);

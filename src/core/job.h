@@ -25,6 +25,9 @@ bool job_is_idle(const struct job *job);
 /* Wait until a submitted job has run; for stop and retire only. Makes the job idle. */
 void job_wait(struct job *job);
 
-/* Start and end the thread's queue. job_loop runs jobs until job_stop; it is the house-keeping thread's body. */
+/* Start the worker's house-keeping thread, and end it when all that was submitted has run. fails: -errno */
 int job_start(void) __attribute__((warn_unused_result));
 void job_stop(void);
+
+/* Readable when a job has finished, for an engine that waits; -1 without the thread. */
+int job_event_fd(void);

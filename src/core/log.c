@@ -36,7 +36,7 @@ void log_write(struct log_site *site, enum log_level level, const char *format, 
 	char line[LINE];
 	struct timespec now;
 	va_list arguments;
-	int length = 0;
+	int length = 0, first;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (site->second != (uint64_t)now.tv_sec) {
@@ -50,14 +50,15 @@ void log_write(struct log_site *site, enum log_level level, const char *format, 
 		return;
 	}
 	length += snprintf(line + length, sizeof(line) - (size_t)length, "nf: %s%s: ", prefix_text, level_names[level]);
+	first = length;
 	va_start(arguments, format);
 	length += vsnprintf(line + length, sizeof(line) - (size_t)length, format, arguments);
 	va_end(arguments);
 	if (length > LINE - 2)
 		length = LINE - 2;
 	/* One message, one line: whatever a file or a peer put into it. */
-	for (int i = 0; i < length; i++)
-		if ((unsigned char)line[i] < ' ' && line[i] != '\n')
+	for (int i = first; i < length; i++)
+		if ((unsigned char)line[i] < ' ')
 			line[i] = '?';
 	line[length++] = '\n';
 	if (write(STDERR_FILENO, line, (size_t)length) < 0)

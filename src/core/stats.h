@@ -1,18 +1,20 @@
 #pragma once
 /* stats -- what runs, in numbers, readable from outside without a lock and without help.
  *
- * One file per running nf: a header, then a block per worker. A block has descriptors (what each number is), the live numbers,
- * which the worker increments plainly, and a snapshot, copied each tick under a sequence number. */
+ * One file per running nf: a header, then a block per worker. A block has entries (what each number is) and a snapshot of their
+ * values, which the worker takes between two breaths, each millisecond, under a sequence number. The live numbers are plain
+ * fields of apps and links in the worker's own memory; as a snapshot is taken at a breath boundary, it is consistent in itself,
+ * also when the worker dies right after it. */
 
 enum stats_kind {
 	STATS_APP,              /* owner: an app. names: received created sent consumed dropped lost-outside cycles packets calls held down */
 	STATS_COUNTER,          /* owner: an app; its class's counters */
 	STATS_REASON,           /* owner: an app; drops by reason */
 	STATS_LINK,             /* owner: a link. names: sent received bytes dropped */
-	STATS_ENGINE            /* owner: "engine". names: see engine.c; and the breath histogram, one number per bucket */
+	STATS_ENGINE            /* owner: "engine". names: stats_engine_names, and the breath histogram, one number per bucket */
 };
 
-enum { STATS_NAME = 48, STATS_OWNER = 112, STATS_MAGIC = 0x7374666e, STATS_VERSION = 1, STATS_BUCKETS = 64 };
+enum { STATS_NAME = 48, STATS_OWNER = 112, STATS_MAGIC = 0x7374666e, STATS_VERSION = 1, STATS_BUCKETS = 128 };
 
 struct stats_entry {
 	uint32_t kind;          /* enum stats_kind */
@@ -40,9 +42,13 @@ struct stats_block {
 	uint64_t snapshot_ns;           /* monotonic time of the snapshot */
 	uint32_t count;                 /* entries */
 	uint32_t state;                 /* enum engine_state of the worker */
-	uint64_t entry, live, snapshot; /* offsets in the file: count struct stats_entry, count uint64_t each */
+	uint64_t entry, snapshot;       /* offsets in the file: count struct stats_entry, count uint64_t */
 };
 struct stats;                           /* an open file */
+
+/* The entries of a worker, in this order: for each app STATS_APP x stats_app_names, its counters, its reasons with those that
+ * every app has; for each link stats_link_names; then stats_engine_names, then breath_ns.0 .. breath_ns.127. */
+extern const char *const stats_app_names[], *const stats_link_names[], *const stats_engine_names[], *const stats_reason_names[];
 
 /* Opened by the supervisor for a checked graph; path NULL: anonymous. fails: -errno */
 struct graph;
@@ -54,14 +60,18 @@ void stats_close(struct stats *stats);
 struct stats_header *stats_header(struct stats *stats);
 struct stats_block *stats_block(struct stats *stats, uint32_t worker);
 const struct stats_entry *stats_entries(struct stats *stats, uint32_t worker);
-uint64_t *stats_live(struct stats *stats, uint32_t worker);
 
-/* Writer: copy the live numbers to the snapshot. */
-void stats_publish(struct stats *stats, uint32_t worker);
+/* Writer: begin a snapshot; gives the values, in the order of the entries, to be written until stats_end. */
+uint64_t *stats_begin(struct stats *stats, uint32_t worker);
+void stats_end(struct stats *stats, uint32_t worker);
 
 /* Reader: a consistent copy of a worker's snapshot into values[count].
- *   fails: -EAGAIN when the writer was always in the middle of one (a dead worker): the live numbers are taken then */
+ *   gives: 0
+ *   fails: -EAGAIN when the writer stayed in the middle of one (it died there): values are copied as they are */
 int stats_read(struct stats *stats, uint32_t worker, uint64_t *values, uint64_t *snapshot_ns);
+
+/* The value of an entry of a worker by owner and name, from values that stats_read gave; 0 when there is none. */
+uint64_t stats_value(struct stats *stats, uint32_t worker, const uint64_t *values, const char *owner, const char *name);
 
 /* The bucket of a duration: 4 per power of two, and the lower bound of a bucket. */
 uint32_t stats_bucket(uint64_t ns);

@@ -1,0 +1,293 @@
+/* engine -- the breath loop. See engine.h. */
+#include "core/engine_state.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { TICK_NS = 1000000, LEDGER_NS = 100000000, ADJUST_NS = 1000000000, DRAIN_NS = 200000000 };
+
+const char *const engine_idle_names[] = { "busy", "adaptive", "wait", NULL };
+
+struct engine *engine_new(void)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL)
+		return NULL;
+	engine->wiring = calloc(1, sizeof(*engine->wiring));
+	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	engine->idle = ENGINE_ADAPTIVE;
+	engine->end_ns = CLOCK_NEVER;
+	sem_init(&engine->committed, 0, 0);
+	if (engine->wiring == NULL || engine->wake_fd < 0 || engine->epoll_fd < 0) {
+		engine_free(engine);
+		return NULL;
+	}
+	return engine;
+}
+
+void engine_free(struct engine *engine)
+{
+	if (engine == NULL)
+		return;
+	engine_wiring_free(engine->wiring);
+	if (engine->wake_fd >= 0)
+		close(engine->wake_fd);
+	if (engine->epoll_fd >= 0)
+		close(engine->epoll_fd);
+	sem_destroy(&engine->committed);
+	free(engine);
+}
+
+void engine_set_idle(struct engine *engine, enum engine_idle idle)
+{
+	engine->idle = idle;
+}
+
+void engine_set_duration(struct engine *engine, uint64_t ns)
+{
+	engine->duration_ns = ns;
+}
+
+void engine_set_stats(struct engine *engine, struct stats *stats, uint32_t worker)
+{
+	engine->stats = stats;
+	engine->worker = worker;
+}
+
+enum engine_state engine_state(const struct engine *engine)
+{
+	return (enum engine_state)__atomic_load_n(&engine->state, __ATOMIC_RELAXED);
+}
+
+static void set_state(struct engine *engine, enum engine_state state)
+{
+	__atomic_store_n(&engine->state, (int)state, __ATOMIC_RELAXED);
+}
+
+uint64_t engine_breaths(const struct engine *engine)
+{
+	return __atomic_load_n(&engine->breaths, __ATOMIC_RELAXED);
+}
+
+uint32_t engine_app_count(const struct engine *engine)
+{
+	return engine->wiring->app_count;
+}
+
+struct app *engine_app(const struct engine *engine, uint32_t number)
+{
+	return number < engine->wiring->app_count ? engine->wiring->app[number] : NULL;
+}
+
+struct app *engine_app_find(const struct engine *engine, const char *name)
+{
+	for (uint32_t i = 0; i < engine->wiring->app_count; i++)
+		if (strcmp(engine->wiring->app[i]->name, name) == 0)
+			return engine->wiring->app[i];
+	return NULL;
+}
+
+uint32_t engine_link_count(const struct engine *engine)
+{
+	return engine->wiring->link_count;
+}
+
+struct link *engine_link(const struct engine *engine, uint32_t number)
+{
+	return number < engine->wiring->link_count ? engine->wiring->link[number] : NULL;
+}
+
+void engine_stop(struct engine *engine)
+{
+	engine->stops++;
+	eventfd_write(engine->wake_fd, 1);
+}
+
+/* Let every input bring in packets; gives how many came. */
+static uint64_t pull(struct engine *engine, uint64_t *cycles)
+{
+	struct engine_wiring *wiring = engine->wiring;
+	uint64_t moved = 0;
+
+	for (uint32_t i = 0; i < wiring->pull_count; i++) {
+		struct app *app = wiring->pull[i];
+		uint64_t before = app->received + app->created, now;
+
+		if (app->ended)
+			continue;
+		if (PACKET_DEBUG)
+			packet_debug_hold(app->name);
+		app->class->pull(app);
+		before = app->received + app->created - before;
+		now = clock_cycles();
+		app->cycles += now - *cycles;
+		app->packets += before;
+		app->calls++;
+		*cycles = now;
+		moved += before;
+	}
+	return moved;
+}
+
+static uint64_t received(const struct engine_step *step)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < step->input_count; i++)
+		if (step->input[i] != NULL)
+			total += step->input[i]->received;
+	return total;
+}
+
+static bool has_waiting(const struct engine_step *step)
+{
+	for (uint32_t i = 0; i < step->input_count; i++)
+		if (step->input[i] != NULL && link_waiting(step->input[i]) > 0)
+			return true;
+	return false;
+}
+
+/* Let every app with waiting packets move them on, once, in topological order; gives how many were taken. */
+static uint64_t push(struct engine *engine, uint64_t *cycles)
+{
+	struct engine_wiring *wiring = engine->wiring;
+	uint64_t moved = 0;
+
+	for (uint32_t i = 0; i < wiring->step_count; i++) {
+		struct engine_step *step = &wiring->step[i];
+		struct app *app = step->app;
+		uint64_t before, sent, now;
+
+		if (!step->always && !has_waiting(step))
+			continue;
+		before = received(step);
+		sent = app->output_count > 0 && app->output[0] != NULL ? app->output[0]->sent : 0;
+		if (PACKET_DEBUG)
+			packet_debug_hold(app->name);
+		app->class->push(app);
+		before = received(step) - before;
+		now = clock_cycles();
+		app->cycles += now - *cycles;
+		app->packets += before;
+		app->calls++;
+		*cycles = now;
+		moved += before;
+		/* An app that releases what it held (delay, shaper) moves packets without taking any. */
+		if (step->always && app->output_count > 0 && app->output[0] != NULL)
+			moved += app->output[0]->sent - sent;
+	}
+	return moved;
+}
+
+/* House-keeping of the packet thread, each millisecond. */
+static void tick(struct engine *engine)
+{
+	struct engine_wiring *wiring = engine->wiring;
+	uint64_t now = clock_now();
+
+	engine->next_tick_ns = now + TICK_NS;
+	for (uint32_t i = 0; i < wiring->tick_count; i++) {
+		if (PACKET_DEBUG)
+			packet_debug_hold(wiring->tick[i]->name);
+		wiring->tick[i]->class->tick(wiring->tick[i]);
+	}
+	if (now >= engine->next_adjust_ns) {
+		clock_adjust();
+		engine->next_adjust_ns = now + ADJUST_NS;
+	}
+	if (engine->stats != NULL)
+		engine_publish(engine);
+}
+
+uint64_t engine_breathe(struct engine *engine)
+{
+	uint64_t start, cycles, moved = 0;
+
+	if (__atomic_load_n(&engine->pending, __ATOMIC_ACQUIRE) != NULL)
+		engine_commit_pending(engine);
+	clock_update();
+	start = cycles = clock_cycles();
+	if (engine->state != ENGINE_DRAINING)
+		moved = pull(engine, &cycles);
+	moved += push(engine, &cycles);
+	moved += memory_home();
+	if (moved > 0)
+		engine->breath_ns[stats_bucket((uint64_t)((double)(cycles - start) * 1e9 / clock_hz))]++;
+	__atomic_store_n(&engine->breaths, engine->breaths + 1, __ATOMIC_RELAXED);
+	if (clock_now() >= engine->next_tick_ns)
+		tick(engine);
+	return moved;
+}
+
+/* No pulls any more: push until nothing moves. What still waits afterwards (a slow outside, a long delay) is dropped by
+ * `finish` under the reason "stop". */
+static void drain(struct engine *engine)
+{
+	uint64_t start = clock_system_ns(), quiet = 0;
+
+	set_state(engine, ENGINE_DRAINING);
+	while (engine->stops < 2 && quiet < 3 && clock_system_ns() - start < DRAIN_NS)
+		quiet = engine_breathe(engine) > 0 ? 0 : quiet + 1;
+}
+
+/* The apps' last call in this thread, upstream first; then what is left on the links is dropped by its receiver. */
+static void finish(struct engine *engine)
+{
+	struct engine_wiring *wiring = engine->wiring;
+
+	for (uint32_t i = 0; i < wiring->app_count; i++) {
+		struct app *app = wiring->app[wiring->graph->order[i]];
+
+		if (PACKET_DEBUG)
+			packet_debug_hold(app->name);
+		if (app->class->stop != NULL)
+			app->class->stop(app);
+	}
+	for (uint32_t i = 0; i < wiring->link_count; i++) {
+		struct app *to = wiring->app[wiring->graph->link[i].to];
+
+		while (link_waiting(wiring->link[i]) > 0)
+			app_drop(to, app_reason(to, APP_REASON_STOP), link_receive(wiring->link[i]));
+	}
+	memory_home();
+	engine->next_ledger_ns = 0;
+	set_state(engine, ENGINE_ENDED);
+	if (engine->stats != NULL)
+		engine_publish(engine);
+}
+
+int engine_run(struct engine *engine)
+{
+	int code = engine_arm(engine);
+
+	if (code < 0)
+		return code;
+	if (engine->wiring->has_scripts && (code = script_watch_start()) < 0)
+		return code;
+	clock_update();
+	engine->next_tick_ns = 0;
+	engine->end_ns = CLOCK_NEVER;
+	set_state(engine, ENGINE_RUNNING);
+	while (engine->stops == 0) {
+		uint64_t moved = engine_breathe(engine);
+
+		/* The duration counts from the first breath; a virtual clock starts with the first packet. */
+		if (engine->duration_ns > 0 && engine->end_ns == CLOCK_NEVER && (!clock_virtual || clock_now() > 0))
+			engine->end_ns = clock_now() + engine->duration_ns;
+		if (clock_now() >= engine->end_ns)
+			break;
+		if (moved == 0) {
+			if (!engine_rest(engine))
+				break;
+		} else {
+			engine->idle_ns = 0;
+		}
+	}
+	drain(engine);
+	finish(engine);
+	script_watch_stop();
+	return 0;
+}

@@ -1,0 +1,73 @@
+#pragma once
+/* engine_state -- the inside of an engine, for the engine_*.c files alone. */
+#include "core/core.h"
+
+#include <semaphore.h>
+
+/* One call of a breath: an app's push, with what decides whether it is needed. */
+struct engine_step {
+	struct app *app;
+	struct link **input;
+	uint32_t input_count;
+	bool always;                    /* called without waiting packets, too: the class has wake_at */
+};
+
+/* Everything that depends on the graph; a reload makes a new one and swaps the pointer. */
+struct engine_wiring {
+	const struct graph_worker *graph;       /* NULL: the empty graph of a new engine */
+	uint32_t app_count, link_count;
+	struct app **app;                       /* by number */
+	struct link **link;                     /* by number */
+	struct link ***input, ***output;        /* per app: its new arrays of links, owned */
+	uint32_t step_count, pull_count, tick_count;
+	struct engine_step *step;               /* topological order */
+	struct app **pull, **tick;
+	bool has_scripts;
+};
+
+struct engine {
+	struct engine_wiring *wiring;
+	enum engine_idle idle;
+	uint64_t duration_ns, end_ns;           /* end_ns: CLOCK_NEVER without a duration */
+	int state;                              /* enum engine_state */
+	volatile int stops;                     /* how often engine_stop was called */
+	struct engine_plan *pending;            /* to be committed before the next breath; atomic */
+	sem_t committed;
+	int wake_fd;                            /* wakes an engine that waits */
+	int epoll_fd;
+	uint64_t breaths, sleeps;
+	uint64_t breath_ns[STATS_BUCKETS];      /* histogram of breaths that moved something */
+	uint64_t next_tick_ns, next_ledger_ns, next_adjust_ns;
+	uint64_t idle_ns;                       /* the last sleep of the adaptive policy */
+	struct ledger retired;                  /* flow totals of apps and links that are gone */
+	struct ledger published;                /* the ledger of the last statistics */
+	struct stats *stats;
+	uint32_t worker;
+};
+
+/* Wiring that is prepared, and after the commit the old one. */
+struct engine_plan {
+	struct engine_wiring *wiring;           /* before the commit: the new one; afterwards: the old one */
+	struct graph_diff diff;
+	bool *fresh;                            /* per new app: made by this plan */
+	struct app **predecessor;               /* per new app: the old instance that it replaces or continues, or NULL */
+	bool *continues;                        /* per new app: same class as its predecessor, takes over state and totals */
+	bool *leaves;                           /* per old app: not in the new graph */
+	bool *link_leaves;                      /* per old link */
+	bool *link_fresh;                       /* per new link */
+	uint32_t moved, dropped;                /* packets of links that went */
+};
+
+/* engine_plan.c */
+void engine_commit_pending(struct engine *engine);
+void engine_wiring_free(struct engine_wiring *wiring);
+
+/* engine_idle.c: nothing moved. Sleep as the policy says, or advance a virtual clock.
+ *   gives: false when nothing will ever move again: all inputs have ended, all links are empty */
+bool engine_rest(struct engine *engine);
+int engine_arm(struct engine *engine);          /* put the descriptors of the present wiring into epoll */
+
+/* engine_ledger.c */
+/* Keep the totals of an app or link that is not in the graph any more (either may be NULL). */
+void engine_retire_flow(struct engine *engine, const struct app *app, const struct link *link);
+void engine_publish(struct engine *engine);     /* a snapshot of everything; the ledger every 100 ms or when forced */

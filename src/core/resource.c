@@ -1,0 +1,249 @@
+/* resource -- see resource.h. Protocol between worker and supervisor, one datagram each way on a seqpacket socket: the worker
+ * sends a key (bytes, no final zero); the supervisor answers with one int32: 0 and a descriptor in the ancillary data, or
+ * -errno and a sentence behind it. */
+#include "core/core.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct resources *served_here;
+static int supervisor = -1;
+
+struct answer {
+	int32_t code;
+	char text[ERROR_TEXT];
+};
+
+static struct resource *find(struct resources *resources, const char *key)
+{
+	for (uint32_t i = 0; i < resources->count; i++)
+		if (strcmp(resources->list[i].key, key) == 0)
+			return &resources->list[i];
+	return NULL;
+}
+
+void resources_add(struct resources *resources, const char *format, ...)
+{
+	char key[RESOURCE_KEY];
+	struct resource *same, *list;
+	va_list arguments;
+	int length;
+	bool shared;
+
+	va_start(arguments, format);
+	length = vsnprintf(key, sizeof(key), format, arguments);
+	va_end(arguments);
+	if (length < 0 || (size_t)length >= sizeof(key)) {
+		errors_add(resources->errors, "app '%s': a name of more than %d bytes cannot be opened", resources->app->name,
+			RESOURCE_KEY - 1);
+		return;
+	}
+	shared = strncmp(key, "read:", 5) == 0;
+	same = find(resources, key);
+	if (same != NULL) {
+		if (!shared)
+			errors_add(resources->errors, "app '%s': %s is used by app '%s' already; only one app can have it",
+				resources->app->name, key, same->app->name);
+		return;
+	}
+	list = realloc(resources->list, (resources->count + 1) * sizeof(*list));
+	if (list != NULL)
+		resources->list = list;
+	if (list == NULL || (list[resources->count].key = strdup(key)) == NULL) {
+		errors_add(resources->errors, "app '%s': out of memory", resources->app->name);
+		return;
+	}
+	list[resources->count].app = resources->app;
+	list[resources->count].shared = shared;
+	list[resources->count].fd = -1;
+	list[resources->count].created = false;
+	resources->count++;
+}
+
+/* Whether resource_file made the file: the supervisor looks right after class->open. */
+static bool file_created;
+
+int resource_file(const struct app *app, const char *key)
+{
+	const char *path = strchr(key, ':');
+	struct stat status;
+	bool writing = strncmp(key, "write:", 6) == 0;
+	int fd, code;
+
+	file_created = false;
+	if (path == NULL)
+		return nf_fail(EINVAL, "app '%s': '%s' is no key of a file", app->name, key);
+	path++;
+	if (!writing) {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	} else {
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
+		file_created = fd >= 0;
+		if (fd < 0 && errno == EEXIST)
+			fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	}
+	if (fd < 0)
+		return nf_fail(errno, "app '%s': cannot open %s for %s: %s", app->name, path, writing ? "writing" : "reading",
+			strerror(errno));
+	if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
+		code = nf_fail(EISDIR, "app '%s': %s is a folder", app->name, path);
+		close(fd);
+		return code;
+	}
+	return fd;
+}
+
+int resource_find_open(struct resources *resources, const char *key)
+{
+	struct resource *resource = find(resources, key);
+
+	if (resource == NULL)
+		return nf_fail(EPERM, "'%s' is not named by the configuration", key);
+	if (resource->fd < 0) {
+		int fd;
+
+		if (resource->app->class->open == NULL)
+			return nf_fail(EINVAL, "app '%s': %s opens nothing", resource->app->name, resource->app->class->name);
+		file_created = false;
+		fd = resource->app->class->open(resource->app, key);
+		if (fd < 0)
+			return fd;
+		resource->fd = fd;
+		resource->created = file_created;
+	}
+	return resource->fd;
+}
+
+void resources_fini(struct resources *resources, bool undo)
+{
+	for (uint32_t i = 0; i < resources->count; i++) {
+		struct resource *resource = &resources->list[i];
+
+		if (resource->fd >= 0)
+			close(resource->fd);
+		if (undo && resource->created)
+			unlink(strchr(resource->key, ':') + 1);
+		free(resource->key);
+	}
+	free(resources->list);
+	*resources = (struct resources){ 0 };
+}
+
+void resource_serve_here(struct resources *resources)
+{
+	served_here = resources;
+}
+
+void resource_ask(int socket)
+{
+	supervisor = socket;
+}
+
+/* A file that is read is opened anew for each reader through /proc, so that each has its own position. */
+static int own_copy(int fd, const char *key)
+{
+	char path[64];
+	int copy = -1;
+
+	if (strncmp(key, "read:", 5) == 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		copy = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return copy >= 0 ? copy : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* One descriptor over a socket, or none. */
+static int send_answer(int socket, const struct answer *answer, size_t length, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec part = { (void *)(uintptr_t)answer, length };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control.space);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int resource_answer(int socket, struct resources *resources)
+{
+	char key[RESOURCE_KEY];
+	struct answer answer = { 0 };
+	size_t length = sizeof(answer.code);
+	ssize_t n = recv(socket, key, sizeof(key) - 1, MSG_TRUNC);
+	int fd, code;
+
+	if (n <= 0)
+		return n == 0 ? -ECONNRESET : -errno;
+	if ((size_t)n >= sizeof(key) || memchr(key, 0, (size_t)n) != NULL)
+		return nf_fail(EPROTO, "a worker asked for a resource in a way that no worker does");
+	key[n] = '\0';
+	fd = resource_find_open(resources, key);
+	if (fd >= 0) {
+		fd = own_copy(fd, key);
+		if (fd < 0)
+			fd = nf_fail(errno, "%s: %s", key, strerror(errno));
+	}
+	if (fd < 0) {
+		answer.code = fd;
+		length += (size_t)snprintf(answer.text, sizeof(answer.text), "%s", nf_error());
+	}
+	code = send_answer(socket, &answer, length, fd);
+	if (fd >= 0)
+		close(fd);
+	return code;
+}
+
+/* Ask the supervisor and wait for its answer. */
+static int ask(const char *key)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct answer answer = { 0 };
+	struct iovec part = { &answer, sizeof(answer) - 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+		.msg_controllen = sizeof(control.space) };
+	ssize_t n;
+	int fd = -1;
+
+	if (send(supervisor, key, strlen(key), MSG_NOSIGNAL) < 0)
+		return nf_fail(errno, "%s: the supervisor cannot be asked: %s", key, strerror(errno));
+	do {
+		n = recvmsg(supervisor, &message, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < (ssize_t)sizeof(answer.code))
+		return nf_fail(EPROTO, "%s: the supervisor did not answer", key);
+	if (answer.code < 0)
+		return nf_fail(-answer.code, "%s", answer.text);
+	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd >= 0 ? fd : nf_fail(EPROTO, "%s: the supervisor sent no descriptor", key);
+}
+
+int resource_open(const char *key)
+{
+	int fd;
+
+	if (served_here == NULL && supervisor >= 0)
+		return ask(key);
+	if (served_here == NULL)
+		return nf_fail(EPERM, "%s: nobody serves resources here", key);
+	fd = resource_find_open(served_here, key);
+	if (fd < 0)
+		return fd;
+	fd = own_copy(fd, key);
+	return fd >= 0 ? fd : nf_fail(errno, "%s: %s", key, strerror(errno));
+}

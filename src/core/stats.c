@@ -1,0 +1,315 @@
+/* stats -- see stats.h: the file's layout, writing and reading. */
+#include "core/core.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *const stats_app_names[] = { "received", "created", "sent", "consumed", "dropped", "lost-outside", "cycles", "packets",
+	"calls", "held", "down", NULL };
+const char *const stats_link_names[] = { "sent", "received", "bytes", "dropped", NULL };
+const char *const stats_engine_names[] = { "breaths", "sleeps", "ledger.taken", "ledger.returned", "ledger.on_links",
+	"ledger.held", "ledger.received", "ledger.created", "ledger.sent", "ledger.consumed", "ledger.dropped",
+	"ledger.lost_outside", NULL };
+const char *const stats_reason_names[] = { "reload", "stop", "quarantined", "crash", NULL };
+
+enum { READ_TRIES = 1000, ALIGNMENT = 64, FILE_MOST = 1 << 30 };
+
+struct stats {
+	uint8_t *base;
+	uint64_t bytes;
+	bool writable;
+};
+
+static uint64_t align(uint64_t n)
+{
+	return (n + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+}
+
+/* How many entries a worker has. */
+static uint32_t count_entries(const struct graph_worker *worker)
+{
+	uint32_t count = app_name_count(stats_engine_names) + STATS_BUCKETS;
+
+	for (uint32_t i = 0; i < worker->app_count; i++)
+		count += app_name_count(stats_app_names) + app_name_count(worker->app[i].class->counters) +
+			app_name_count(worker->app[i].class->reasons) + APP_REASONS;
+	return count + worker->link_count * app_name_count(stats_link_names);
+}
+
+static struct stats_entry *add(struct stats_entry *entry, enum stats_kind kind, uint32_t number, const char *owner,
+	const char *const *names)
+{
+	for (; names != NULL && *names != NULL; names++, entry++) {
+		entry->kind = kind;
+		entry->owner_number = number;
+		snprintf(entry->owner, sizeof(entry->owner), "%s", owner);
+		snprintf(entry->name, sizeof(entry->name), "%s", *names);
+	}
+	return entry;
+}
+
+static void write_entries(struct stats_entry *entry, const struct graph_worker *worker)
+{
+	for (uint32_t i = 0; i < worker->app_count; i++) {
+		const struct graph_app *app = &worker->app[i];
+
+		entry = add(entry, STATS_APP, i, app->name, stats_app_names);
+		entry = add(entry, STATS_COUNTER, i, app->name, app->class->counters);
+		entry = add(entry, STATS_REASON, i, app->name, app->class->reasons);
+		entry = add(entry, STATS_REASON, i, app->name, stats_reason_names);
+	}
+	for (uint32_t i = 0; i < worker->link_count; i++)
+		entry = add(entry, STATS_LINK, i, worker->link[i].name, stats_link_names);
+	entry = add(entry, STATS_ENGINE, 0, "engine", stats_engine_names);
+	for (uint32_t i = 0; i < STATS_BUCKETS; i++, entry++) {
+		entry->kind = STATS_ENGINE;
+		snprintf(entry->owner, sizeof(entry->owner), "engine");
+		snprintf(entry->name, sizeof(entry->name), "breath_ns.%u", i);
+	}
+}
+
+/* Map a new file of that size. A file of the same name is not written to but replaced: its readers keep the old one. */
+static int map_new(struct stats *stats, const char *path)
+{
+	char temporary[4200];
+	int fd, code;
+
+	if (path != NULL) {
+		snprintf(temporary, sizeof(temporary), "%s.new", path);
+		unlink(temporary);
+		fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	} else {
+		fd = memfd_create("nf-stats", MFD_CLOEXEC);
+	}
+	if (fd < 0)
+		return nf_fail(errno, "cannot make the statistics file %s: %s", path ? path : "", strerror(errno));
+	if (ftruncate(fd, (off_t)stats->bytes) != 0 || (stats->base = mmap(NULL, stats->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		fd, 0)) == MAP_FAILED || (path != NULL && rename(temporary, path) != 0)) {
+		code = nf_fail(errno, "cannot write the statistics file %s: %s", path ? path : "", strerror(errno));
+		if (path != NULL)
+			unlink(temporary);
+		close(fd);
+		return code;
+	}
+	close(fd);
+	return 0;
+}
+
+int stats_create(struct stats **result, const char *path, const struct graph *graph)
+{
+	struct stats *stats = calloc(1, sizeof(*stats));
+	struct stats_header *header;
+	struct timespec now;
+	uint64_t offset = align(sizeof(struct stats_header)), block[MEMORY_WORKERS];
+	int code;
+
+	*result = NULL;
+	if (stats == NULL || graph->worker_count > MEMORY_WORKERS) {
+		free(stats);
+		return nf_fail(ENOMEM, "no statistics for %u workers", graph->worker_count);
+	}
+	for (uint32_t i = 0; i < graph->worker_count; i++) {
+		uint32_t count = count_entries(&graph->worker[i]);
+
+		block[i] = offset;
+		offset += align(sizeof(struct stats_block)) + align(count * sizeof(struct stats_entry)) +
+			align(count * sizeof(uint64_t));
+	}
+	stats->bytes = offset;
+	stats->writable = true;
+	code = map_new(stats, path);
+	if (code < 0) {
+		free(stats);
+		return code;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	header = stats_header(stats);
+	*header = (struct stats_header){ .magic = STATS_MAGIC, .version = STATS_VERSION, .bytes = stats->bytes,
+		.started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec, .generation = 1,
+		.workers = graph->worker_count, .supervisor = getpid(), .clock_hz = clock_hz };
+	snprintf(header->file, sizeof(header->file), "%s", graph->file);
+	for (uint32_t i = 0; i < graph->worker_count; i++) {
+		struct stats_block *b = (struct stats_block *)(void *)(stats->base + block[i]);
+
+		header->block[i] = block[i];
+		b->count = count_entries(&graph->worker[i]);
+		b->entry = block[i] + align(sizeof(*b));
+		b->snapshot = b->entry + align(b->count * sizeof(struct stats_entry));
+		write_entries((struct stats_entry *)(void *)(stats->base + b->entry), &graph->worker[i]);
+	}
+	*result = stats;
+	return 0;
+}
+
+/* Does [offset, offset + bytes) lie in the file, aligned? */
+static bool inside(const struct stats *stats, uint64_t offset, uint64_t bytes)
+{
+	return offset % 8 == 0 && offset <= stats->bytes && bytes <= stats->bytes - offset;
+}
+
+/* A file from somewhere else: believe nothing. */
+static bool is_sound(struct stats *stats)
+{
+	const struct stats_header *header = stats_header(stats);
+
+	if (header->magic != STATS_MAGIC || header->version != STATS_VERSION || header->bytes != stats->bytes ||
+		header->workers > MEMORY_WORKERS || memchr(header->name, 0, sizeof(header->name)) == NULL ||
+		memchr(header->file, 0, sizeof(header->file)) == NULL)
+		return false;
+	for (uint32_t i = 0; i < header->workers; i++) {
+		const struct stats_block *block;
+		const struct stats_entry *entry;
+
+		if (!inside(stats, header->block[i], sizeof(*block)))
+			return false;
+		block = stats_block(stats, i);
+		if (!inside(stats, block->entry, (uint64_t)block->count * sizeof(*entry)) ||
+			!inside(stats, block->snapshot, (uint64_t)block->count * sizeof(uint64_t)))
+			return false;
+		entry = stats_entries(stats, i);
+		for (uint32_t j = 0; j < block->count; j++)
+			if (entry[j].kind > STATS_ENGINE || memchr(entry[j].owner, 0, STATS_OWNER) == NULL ||
+				memchr(entry[j].name, 0, STATS_NAME) == NULL)
+				return false;
+	}
+	return true;
+}
+
+int stats_open(struct stats **result, const char *path)
+{
+	struct stats *stats;
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	*result = NULL;
+	if (fd < 0)
+		return nf_fail(errno, "cannot open %s: %s", path, strerror(errno));
+	stats = calloc(1, sizeof(*stats));
+	if (stats == NULL || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
+		status.st_size < (off_t)sizeof(struct stats_header) || status.st_size > FILE_MOST) {
+		free(stats);
+		close(fd);
+		return nf_fail(EBADMSG, "%s is no statistics file of this version of nf", path);
+	}
+	stats->bytes = (uint64_t)status.st_size;
+	stats->base = mmap(NULL, stats->bytes, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (stats->base == MAP_FAILED || !is_sound(stats)) {
+		stats_close(stats);
+		return nf_fail(EBADMSG, "%s is no statistics file of this version of nf", path);
+	}
+	*result = stats;
+	return 0;
+}
+
+void stats_close(struct stats *stats)
+{
+	if (stats == NULL)
+		return;
+	if (stats->base != MAP_FAILED)
+		munmap(stats->base, stats->bytes);
+	free(stats);
+}
+
+struct stats_header *stats_header(struct stats *stats)
+{
+	return (struct stats_header *)(void *)stats->base;
+}
+
+struct stats_block *stats_block(struct stats *stats, uint32_t worker)
+{
+	return (struct stats_block *)(void *)(stats->base + stats_header(stats)->block[worker]);
+}
+
+const struct stats_entry *stats_entries(struct stats *stats, uint32_t worker)
+{
+	return (const struct stats_entry *)(void *)(stats->base + stats_block(stats, worker)->entry);
+}
+
+static uint64_t *snapshot(struct stats *stats, uint32_t worker)
+{
+	return (uint64_t *)(void *)(stats->base + stats_block(stats, worker)->snapshot);
+}
+
+uint64_t *stats_begin(struct stats *stats, uint32_t worker)
+{
+	struct stats_block *block = stats_block(stats, worker);
+
+	__atomic_store_n(&block->sequence, block->sequence | 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	block->snapshot_ns = clock_now();
+	return snapshot(stats, worker);
+}
+
+void stats_end(struct stats *stats, uint32_t worker)
+{
+	struct stats_block *block = stats_block(stats, worker);
+
+	__atomic_store_n(&block->sequence, (block->sequence | 1) + 1, __ATOMIC_RELEASE);
+}
+
+int stats_read(struct stats *stats, uint32_t worker, uint64_t *values, uint64_t *snapshot_ns)
+{
+	const struct stats_block *block = stats_block(stats, worker);
+	uint32_t count = block->count;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		uint64_t before = __atomic_load_n(&block->sequence, __ATOMIC_ACQUIRE);
+
+		memcpy(values, snapshot(stats, worker), count * sizeof(*values));
+		if (snapshot_ns != NULL)
+			*snapshot_ns = block->snapshot_ns;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (before % 2 == 0 && __atomic_load_n(&block->sequence, __ATOMIC_RELAXED) == before)
+			return 0;
+		sched_yield();
+	}
+	return nf_fail(EAGAIN, "worker %u stopped in the middle of a snapshot", worker);
+}
+
+uint64_t stats_value(struct stats *stats, uint32_t worker, const uint64_t *values, const char *owner, const char *name)
+{
+	const struct stats_entry *entry = stats_entries(stats, worker);
+
+	for (uint32_t i = 0; i < stats_block(stats, worker)->count; i++)
+		if (strcmp(entry[i].name, name) == 0 && strcmp(entry[i].owner, owner) == 0)
+			return values[i];
+	return 0;
+}
+
+/* Four buckets per power of two: 0..3 exactly, then 4-4.99, 5-5.99, ... as (exponent, two bits of mantissa). */
+uint32_t stats_bucket(uint64_t ns)
+{
+	uint32_t exponent, bucket;
+
+	if (ns < 4)
+		return (uint32_t)ns;
+	exponent = 63 - (uint32_t)__builtin_clzll(ns);
+	bucket = (exponent - 1) * 4 + (uint32_t)(ns >> (exponent - 2) & 3);
+	return bucket < STATS_BUCKETS ? bucket : STATS_BUCKETS - 1;
+}
+
+uint64_t stats_bucket_low(uint32_t bucket)
+{
+	if (bucket < 4)
+		return bucket;
+	return (4ULL + bucket % 4) << (bucket / 4 - 1);
+}
+
+uint64_t stats_percentile(const uint64_t buckets[STATS_BUCKETS], double share)
+{
+	uint64_t total = 0, below = 0;
+
+	for (uint32_t i = 0; i < STATS_BUCKETS; i++)
+		total += buckets[i];
+	for (uint32_t i = 0; i < STATS_BUCKETS; i++) {
+		below += buckets[i];
+		if (total > 0 && (double)below >= share * (double)total)
+			return stats_bucket_low(i + 1);
+	}
+	return 0;
+}

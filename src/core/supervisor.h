@@ -1,0 +1,24 @@
+#pragma once
+/* supervisor -- the process that never touches packets: opens devices and memory, forks the workers, restarts them when they die,
+ * tells the others what runs. */
+
+struct supervisor_options {
+	const char *name;               /* of the instance */
+	bool single_process;            /* no fork: for debuggers */
+	struct worker_options worker;
+};
+
+/* How a run ended. */
+struct supervisor_result {
+	struct ledger ledger;           /* of all workers */
+	bool balanced;                  /* both equations hold, and no packet leaked */
+	char unbalanced[ERROR_TEXT];    /* else: the sentence */
+	uint32_t crashes;               /* workers that died and were restarted */
+	bool stopped;                   /* by a signal or nf stop, not by itself */
+	struct stats *stats;            /* the last snapshot; owned by the caller: stats_close */
+};
+
+/* Run a checked graph until all its workers have ended or it is told to stop (SIGINT, SIGTERM; twice: without draining).
+ *   gives: 0 when every worker ended well
+ *   fails: -errno with nf_error(): it could not start (nothing is left behind), or a worker died again and again */
+int supervisor_run(struct graph *graph, const struct supervisor_options *options, struct supervisor_result *result);

@@ -1,0 +1,32 @@
+#pragma once
+/* worker -- the process that runs one worker's graph: a packet thread, and a house-keeping thread that prepares, retires and
+ * does what may block. In --single-process mode the supervisor's own process is the worker. */
+
+/* What every worker of a run has in common. */
+struct worker_options {
+	enum engine_idle idle;
+	uint64_t duration_ns;           /* 0: until it ends or is stopped */
+	bool virtual_clock;
+	int cpu;                        /* for the first worker without a cpu of its own; -1: anywhere */
+};
+
+/* What a worker tells the supervisor, one datagram each on a seqpacket socket; the supervisor answers `ready` with one byte. */
+enum worker_report_type { WORKER_READY = 1, WORKER_FAILED, WORKER_ENDED };
+
+struct worker_report {
+	uint32_t type;                  /* enum worker_report_type */
+	char text[ERROR_TEXT];          /* WORKER_FAILED: why */
+	struct ledger ledger;           /* WORKER_ENDED: at the end, before apps are freed */
+	uint64_t leaked;                /* WORKER_ENDED: packets still in use after all apps were freed */
+};
+
+/* Run worker `number` of a graph in this process until it ends: prepare, wait for the others, run, retire.
+ * Resources are asked for as resource_ask or resource_serve_here has set.
+ *   needs: memory_reserve, the worker's segments
+ *   socket: to the supervisor; -1: none, *report is what would have been sent last
+ *   gives: 0; -errno with nf_error() when it could not start */
+int worker_run(const struct graph *graph, uint32_t number, const struct worker_options *options, struct stats *stats, int socket,
+	struct worker_report *report);
+
+/* Ask the worker of this process to end; signal-safe. The second call ends it without draining. */
+void worker_stop(void);

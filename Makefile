@@ -33,6 +33,7 @@ LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lseccomp -lcap-ng -
 PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev \
 	libjansson-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev
 
+# Each list ends with an empty line, so that adding a file is a change of one line.
 # Headers that Lua reads as they are, in the order of their dependence.
 PUBLIC := \
 	src/core/error.h \
@@ -63,13 +64,17 @@ PUBLIC := \
 	src/lib/icmp.h \
 	src/lib/capture.h \
 	src/lib/virtio_net.h \
-	src/lib/gso.h
+	src/lib/gso.h \
 
 LUA := \
 	lua/nf/core.lua \
-	lua/nf/prompt.lua
+	lua/nf/prompt.lua \
 
 SOURCES := \
+	src/apps/apps.c \
+	src/apps/basic/join.c \
+	src/apps/basic/sink.c \
+	src/apps/basic/tee.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
@@ -105,10 +110,12 @@ SOURCES := \
 	src/lib/udp.c \
 	src/lib/virtio_net.c \
 	src/lib/vlan.c \
-	src/apps/apps.c \
-	src/apps/basic/join.c \
-	src/apps/basic/sink.c \
-	src/apps/basic/tee.c \
+	src/program/bench/bench.c \
+	src/program/bench/link.c \
+	src/program/bench/memory.c \
+	src/program/bench/report.c \
+	src/program/bench/rig.c \
+	src/program/bench/turns.c \
 	src/program/doctor/doctor.c \
 	src/program/doctor/doctor_cpu.c \
 	src/program/doctor/doctor_device.c \

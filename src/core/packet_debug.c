@@ -97,11 +97,13 @@ void packet_debug_free(struct packet *p)
 	nf_assert(state != NULL, "%p was freed and is no packet", (void *)p);
 	nf_assert(state->used, "a packet was freed twice: first by app '%s', now by app '%s'", state->holder,
 		packet_debug_holder);
-	state->used = false;
 	state->holder = packet_debug_holder;
+	/* Another worker's packet goes home and may come again: this process never sees it being taken. */
+	if (p->worker != packet_worker)
+		return;
+	state->used = false;
 	memset(p + 1, FREE_PATTERN, PATTERN_BYTES);
-	if (p->worker == packet_worker)
-		ASAN_POISON_MEMORY_REGION(p + 1, p->room);
+	ASAN_POISON_MEMORY_REGION(p + 1, p->room);
 }
 
 void packet_debug_check(const struct packet *p)

@@ -1,5 +1,5 @@
 #pragma once
-/* param_text -- single parameters written as text, and as text for people. Used by param.c only. */
+/* param_text -- single parameters written as text, and as text for people. Used by param.c and by the options of programs. */
 #include "core/core.h"
 
 /* Parse text of a type that is written as text into its field (see param.h for the field of each type): BYTES, RATE,

@@ -2,6 +2,8 @@
 #include "program/options.h"
 #include "program/help.h"
 
+#include "core/param_text.h"
+
 #include <limits.h>
 #include <stdarg.h>
 
@@ -188,23 +190,14 @@ bool options_number(const struct options *options, const char *name, uint64_t mi
 
 bool options_duration(const struct options *options, const char *name, uint64_t *ns)
 {
-	static const struct { const char *name; double ns; } units[] = {
-		{ "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 }, { "", 1e9 }, { "min", 60e9 }, { "h", 3600e9 }
-	};
 	const char *text = options_value(options, name);
-	char *rest;
-	double number;
+	char seconds[64], why[PARAM_TEXT_WHY];
 
 	if (text == NULL)
 		return true;
-	number = strtod(text, &rest);
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		/* The year 2500 is the end of what 64 bits of nanoseconds hold since 1970. */
-		if (*text >= '0' && *text <= '9' && strcmp(rest, units[i].name) == 0 && number * units[i].ns < 1e18) {
-			*ns = (uint64_t)(number * units[i].ns);
-			return true;
-		}
-	}
+	snprintf(seconds, sizeof(seconds), "%ss", text);
+	if (param_text_parse(PARAM_DURATION, text, ns, why) || param_text_parse(PARAM_DURATION, seconds, ns, why))
+		return true;
 	options_wrong(options->program, "option '%s': '%s' is not a duration, for example 10s, 1.5min or 100us", name, text);
 	return false;
 }

@@ -30,7 +30,7 @@ const struct program *program_find(const char *name);
 const char *program_nearest(const char *name);
 
 /* The programs' main functions: see struct program. */
+int program_bench(int argc, char **argv);
 int program_doctor(int argc, char **argv);
 int program_help(int argc, char **argv);
 int program_lua(int argc, char **argv);
-int program_run(int argc, char **argv);

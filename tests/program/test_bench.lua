@@ -1,0 +1,90 @@
+-- bench: each benchmark runs, tiny, and prints what it promises. Figures of such runs mean nothing and are not looked at.
+local lu = require("luaunit")
+local support = require("support")
+
+local TINY = " bench --runs 2 --seconds 1ms "
+
+local function names()
+  local list = {}
+  local text, code = support.run(support.nf .. " bench --list")
+  lu.assertEquals(code, 0)
+  for name in text:gmatch("([%w]+) +%u[^\n]+\n") do list[#list + 1] = name end
+  return list
+end
+
+-- The cases that a benchmark must have; there may be more.
+local CASES = {
+  link = { "single", "burst", "move" },
+  memory = { "single", "burst", "burst-many", "copy-60", "copy-1514", "copy-1514-many", "home" },
+}
+-- What a case is compared with.
+local RATIOS = { link = { burst = "single", move = "single" }, memory = {} }
+
+-- The flat JSON objects that the program prints, one a line.
+local function decode(line)
+  local object = {}
+  lu.assertStrMatches(line, "{.*}")
+  for key, value in line:sub(2, -2):gmatch('"([%w_]+)":("?[^,"]*"?)') do
+    object[key] = tonumber(value) or value:match('^"(.*)"$')
+  end
+  return object
+end
+
+TestBench = {}
+
+function TestBench:testListNamesAllBenchmarks()
+  local found = {}
+  for _, name in ipairs(names()) do found[name] = true end
+  for name in pairs(CASES) do lu.assertTrue(found[name], name) end
+  for name in pairs(found) do lu.assertNotNil(CASES[name], name .. " is not tested here") end
+end
+
+local function json(name)
+  local output, code = support.run(support.nf .. TINY .. "--json " .. name)
+  lu.assertEquals(code, 0, output)
+  local cases = {}
+  for line in output:gmatch("[^\n]+") do
+    local object = decode(line)
+    lu.assertEquals(object.name, name)
+    lu.assertNil(cases[object.case], object.case .. " is there twice")
+    cases[object.case] = object
+    lu.assertEquals(object.runs, 2)
+    for _, field in ipairs({ "mpps", "ns", "cycles", "spread", "min", "max" }) do
+      lu.assertIsNumber(object[field], line)
+    end
+    lu.assertTrue(object.min <= object.mpps and object.mpps <= object.max, line)
+  end
+  for _, case in ipairs(CASES[name]) do lu.assertNotNil(cases[case], name .. " " .. case) end
+  for case, against in pairs(RATIOS[name]) do
+    lu.assertStrContains(cases[case].against, against)
+    lu.assertIsNumber(cases[case].ratio)
+  end
+end
+
+for name in pairs(CASES) do
+  TestBench["test_json_" .. name] = function() json(name) end
+end
+
+function TestBench:testTextHasOneLinePerCase()
+  local output, code = support.run(support.nf .. TINY .. "link")
+  lu.assertEquals(code, 0, output)
+  lu.assertStrMatches(output, "name +case +Mpps +ns +cycles +runs +spread\n" ..
+    "link +single +[%d.]+ +[%d.]+ +[%d.]+ +2 +[%d.]+ %%\n" ..
+    "link +burst +[%d.]+ +[%d.]+ +[%d.]+ +2 +[%d.]+ %%  [%d.]+ of single\n" ..
+    "link +move +[%d.]+ +[%d.]+ +[%d.]+ +2 +[%d.]+ %%  [%d.]+ of single\n")
+end
+
+function TestBench:testWrongUsage()
+  for arguments, message in pairs({
+    ["memoy"] = "unknown benchmark 'memoy'; did you mean 'memory'?",
+    ["zzzzzzzzzz"] = "unknown benchmark 'zzzzzzzzzz'; --list shows all",
+    ["--runs 0"] = "option '--runs': '0' is not a number 1..1000",
+    ["--seconds 61"] = "option '--seconds': a run takes at most 60 seconds",
+  }) do
+    local output, code = support.run(support.nf .. " bench " .. arguments)
+    lu.assertEquals(code, 2, output)
+    lu.assertStrContains(output, message)
+  end
+end
+
+os.exit(lu.LuaUnit.run())

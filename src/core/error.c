@@ -55,8 +55,8 @@ static uint32_t distance(const char *a, const char *b)
 	size_t a_length = strlen(a), b_length = strlen(b);
 	uint32_t *before = rows[0], *last = rows[1], *row = rows[2];
 
-	if (a_length > NAME_MOST || b_length > NAME_MOST)
-		return NAME_MOST;
+	if (a_length > NAME_MOST || b_length > NAME_MOST)      /* too long to be a name that was meant */
+		return UINT32_MAX;
 	for (uint32_t j = 0; j <= b_length; j++)
 		last[j] = j;
 	for (uint32_t i = 1; i <= a_length; i++) {
@@ -92,7 +92,7 @@ const char *error_nearest(const char *name, const char *const *names)
 
 		/* "tee" means "basic.tee". */
 		if (dot != NULL && strchr(name, '.') == NULL && distance(name, dot + 1) < d)
-			d = distance(name, dot + 1) + 1;
+			d = distance(name, dot + 1) + 1;         /* never an overflow: it is less than d */
 		if (d < least) {
 			least = d;
 			nearest = *names;

@@ -102,6 +102,5 @@ int main(int argc, char **argv)
 	app_classes = apps_table;
 	log_init();
 	clock_init();
-	app_classes = apps_table;
 	return close_output(run(argc, argv));
 }

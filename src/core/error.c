@@ -92,7 +92,7 @@ const char *error_nearest(const char *name, const char *const *names)
 
 		/* "tee" means "basic.tee". */
 		if (dot != NULL && strchr(name, '.') == NULL && distance(name, dot + 1) < d)
-			d = distance(name, dot + 1) + 1;         /* never an overflow: it is less than d */
+			d = distance(name, dot + 1) + 1;
 		if (d < least) {
 			least = d;
 			nearest = *names;

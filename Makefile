@@ -122,10 +122,12 @@ SOURCES := \
 	src/program/doctor/doctor_files.c \
 	src/program/doctor/doctor_memory.c \
 	src/program/help.c \
+	src/program/help_app.c \
 	src/program/help_export.c \
 	src/program/lua.c \
 	src/program/main.c \
 	src/program/options.c \
+	src/program/table.c \
 
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 

@@ -2,6 +2,10 @@
 #include "program/help.h"
 #include "program/options.h"
 
+#include "apps/apps.h"
+
+enum { OPTION_WIDTH = 26 };             /* columns of an option and its value */
+
 void help_sentence(FILE *out, const char *help)
 {
 	fprintf(out, "%.*s", (int)strcspn(help, "\n"), help);
@@ -26,6 +30,18 @@ void help_programs(FILE *out)
 	fprintf(out, "\nnf help PROGRAM tells more about one of them, nf help apps lists the apps, nf help APP describes one.\n");
 }
 
+/* An option and its help; a long one has a line of its own. */
+static void print_option(const struct program_option *option)
+{
+	int length = printf("  %s%s%s", option->name, option->value ? " " : "", option->value ? option->value : "");
+
+	if (length > OPTION_WIDTH)
+		printf("\n%*s", OPTION_WIDTH, "");
+	else
+		printf("%*s", OPTION_WIDTH - length, "");
+	printf("  %s\n", option->help);
+}
+
 void help_program(const struct program *program)
 {
 	const struct program_option help = { "--help", NULL, "Print this text." };
@@ -36,43 +52,93 @@ void help_program(const struct program *program)
 	printf("\n\nusage: nf %s%s%s%s\n\noptions:\n", program->name, o != NULL ? " [OPTIONS]" : "",
 		program->arguments != NULL ? " " : "", program->arguments != NULL ? program->arguments : "");
 	for (; o != NULL && o->name != NULL; o++)
-		printf("  %s %-*s %s\n", o->name, 22 - (int)strlen(o->name), o->value ? o->value : "", o->help);
-	printf("  %s %-*s %s\n", help.name, 22 - (int)strlen(help.name), "", help.help);
+		print_option(o);
+	print_option(&help);
 	if (help_details(program->help) != NULL)
 		printf("\n%s\n", help_details(program->help));
+}
+
+/* All names that nf help knows, NULL at the end; to be freed. */
+static const char **all_names(void)
+{
+	const char **names;
+	uint32_t n = 0;
+
+	for (const struct program *p = programs; p->name != NULL; p++)
+		n++;
+	for (const struct app_class *const *class = apps_table; *class != NULL; class++)
+		n++;
+	names = calloc(n + 2, sizeof(*names));
+	if (names == NULL)
+		return NULL;
+	n = 0;
+	for (const struct program *p = programs; p->name != NULL; p++)
+		names[n++] = p->name;
+	names[n++] = "apps";
+	for (const struct app_class *const *class = apps_table; *class != NULL; class++)
+		names[n++] = (*class)->name;
+	return names;
+}
+
+/* For the completion. */
+static void help_names(FILE *out)
+{
+	const char **names = all_names();
+
+	for (const char **name = names; name != NULL && *name != NULL; name++)
+		fprintf(out, "%s\n", *name);
+	free(names);
 }
 
 /* Nothing of that name: say so, with the nearest. */
 static int unknown(const char *name)
 {
-	const char *nearest = program_nearest(name);
+	const char **names = all_names();
+	const char *nearest = names != NULL ? error_nearest(name, names) : NULL;
 
 	fprintf(stderr, "nf help: there is no program or app '%s'", name);
 	if (nearest != NULL)
 		fprintf(stderr, "; did you mean '%s'?", nearest);
 	fprintf(stderr, "\n         nf help lists the programs, nf help apps the apps\n");
+	free(names);
 	return EXIT_USAGE;
+}
+
+/* What the user named: a program, an app, or all apps. */
+static int print_named(const char *name)
+{
+	const struct program *program = program_find(name);
+	const struct app_class *class = app_class_find(name);
+
+	if (program != NULL)
+		help_program(program);
+	else if (class != NULL)
+		help_app(stdout, class);
+	else if (strcmp(name, "apps") == 0)
+		help_apps(stdout);
+	else
+		return unknown(name);
+	return EXIT_DONE;
 }
 
 int program_help(int argc, char **argv)
 {
+	static const struct { const char *option; void (*print)(FILE *out); } documents[] = {
+		{ "--man", help_man }, { "--bash", help_bash }, { "--markdown", help_markdown }, { "--names", help_names }
+	};
 	struct options options;
 	int code = options_parse(&options, argc, argv);
-	const struct program *program;
 
 	if (code != OPTIONS_GO)
 		return code;
-	if (options_has(&options, "--man")) {
-		help_man(stdout);
-	} else if (options_has(&options, "--bash")) {
-		help_bash(stdout);
-	} else if (options.count == 0) {
-		help_programs(stdout);
-	} else {
-		program = program_find(options.argument[0]);
-		if (program == NULL)
-			return unknown(options.argument[0]);
-		help_program(program);
+	for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
+		if (options_has(&options, documents[i].option)) {
+			documents[i].print(stdout);
+			return EXIT_DONE;
+		}
 	}
+	if (options.count > 0)
+		return print_named(options.argument[0]);
+	help_programs(stdout);
 	return EXIT_DONE;
 }

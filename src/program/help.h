@@ -12,6 +12,11 @@ void help_programs(FILE *out);
 void help_man(FILE *out);
 void help_bash(FILE *out);
 
+/* One app: its ports, parameters, counters and reasons. All apps, one line each. All apps as docs/apps.md. */
+void help_app(FILE *out, const struct app_class *class);
+void help_apps(FILE *out);
+void help_markdown(FILE *out);
+
 /* Print the sentence of a help text: up to its first newline. */
 void help_sentence(FILE *out, const char *help);
 

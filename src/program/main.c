@@ -17,8 +17,10 @@ static const struct program_option doctor_options[] = {
 };
 
 static const struct program_option help_options[] = {
-	{ "--man", NULL, "Print the manual page (roff) instead." },
-	{ "--bash", NULL, "Print the completion for bash instead." },
+	{ "--bash", NULL, "Print the completion for bash." },
+	{ "--man", NULL, "Print the manual page (roff)." },
+	{ "--markdown", NULL, "Print docs/apps.md, the page of all apps." },
+	{ "--names", NULL, "Print the names of all programs and apps." },
 	{ NULL, NULL, NULL },
 };
 
@@ -33,7 +35,7 @@ const struct program programs[] = {
 	{ "doctor", NULL, "Tell what of this machine nf can use, and how the rest is mended.\n"
 		"It ends with 0 when nf can run here, even if not everything is ideal, and with 1 when it cannot.",
 		doctor_options, program_doctor },
-	{ "help", "[PROGRAM|APP]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
+	{ "help", "[PROGRAM|APP|apps]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

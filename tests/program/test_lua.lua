@@ -59,8 +59,8 @@ function TestLua:testCodeRunsBeforeTheScript()
 end
 
 function TestLua:testThePromptPrintsValues()
-  lu.assertEquals(prompt("1 + 2", "'a\"b\\n', nil", "{ 1, 'x', y = { z = true }, [2.5] = 0 }", "{}", "nf.BURST"),
-    '> 3\n> "a\\"b\\n"  nil\n> { 1, "x", [2.5] = 0, y = { z = true } }\n> {}\n> 128\n> \n')
+  lu.assertEquals(prompt("1 + 2", "'a\"b\\n', nil", "{ 1, 'x', y = { z = true }, [2.5] = 0 }", "{}", "nf.PARAM_END"),
+    '> 3\n> "a\\"b\\n"  nil\n> { 1, "x", [2.5] = 0, y = { z = true } }\n> {}\n> 0\n> \n')
   lu.assertEquals(prompt("local t = {}; t.t = t; return t"), "> { t = { t = { t = { t = { ... } } } } }\n> \n")
   lu.assertStrMatches(prompt("local t = {} for i = 1, 1000 do t[i] = i end return t"), "> { 1, 2, .*50, ... %(950 more%) }\n> \n")
 end

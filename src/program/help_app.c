@@ -1,0 +1,156 @@
+/* help_app -- apps in words: `nf help APP`, `nf help apps`, and docs/apps.md. All of it comes from the class tables. */
+#include "program/help.h"
+
+#include "apps/apps.h"
+
+enum { TEXT = 1024, DEEPEST = 4 };      /* bytes of a description; parameters in parameters that are shown */
+
+/* "input, second (optional)", "one or more, of any name", "none". */
+static void print_ports(FILE *out, const char *const *names)
+{
+	if (names == NULL || names[0] == NULL)
+		fputs("none", out);
+	for (uint32_t i = 0; names != NULL && names[i] != NULL; i++) {
+		size_t bare = strcspn(names[i], "?");
+
+		fputs(i > 0 ? ", " : "", out);
+		if (strcmp(names[i], "*") == 0)
+			fputs("one or more, of any name", out);
+		else
+			fprintf(out, "%.*s%s", (int)bare, names[i], names[i][bare] == '?' ? " (optional)" : "");
+	}
+	fputc('\n', out);
+}
+
+/* "title a, b, c", or nothing when there are none. */
+static void print_names(FILE *out, const char *title, const char *const *names)
+{
+	for (uint32_t i = 0; names != NULL && names[i] != NULL; i++)
+		fprintf(out, "%s%s", i > 0 ? ", " : title, names[i]);
+	if (names != NULL && names[0] != NULL)
+		fputc('\n', out);
+}
+
+/* "required", "default 60", "may be left out". */
+static void print_default(FILE *out, const struct param *param)
+{
+	char value[TEXT];
+
+	param_default(param, value, sizeof(value));
+	if (param->required)
+		fputs("required", out);
+	else if (value[0] != '\0')
+		fprintf(out, "default %s", value);
+	else
+		fputs("may be left out", out);
+}
+
+/* Call visit for each parameter and those in nested tables, with its path: "y", "y.z", "y[].z". */
+static void each_param(const struct param *params, const char *prefix, int depth,
+	void (*visit)(FILE *out, const char *path, const struct param *param), FILE *out)
+{
+	for (const struct param *p = params; p != NULL && p->type != PARAM_END && depth < DEEPEST; p++) {
+		bool list = p->type == PARAM_LIST && p->item != NULL && p->item->type == PARAM_TABLE;
+		const struct param *fields = list ? p->item->fields : p->type == PARAM_TABLE ? p->fields : NULL;
+		char *path;
+
+		if (asprintf(&path, "%s%s", prefix, p->name) < 0)
+			return;
+		visit(out, path, p);
+		free(path);
+		if (fields == NULL || asprintf(&path, "%s%s%s.", prefix, p->name, list ? "[]" : "") < 0)
+			continue;
+		each_param(fields, path, depth + 1, visit, out);
+		free(path);
+	}
+}
+
+static void param_line(FILE *out, const char *path, const struct param *param)
+{
+	char accepts[TEXT];
+
+	param_accepts(param, accepts, sizeof(accepts));
+	fprintf(out, "  %-14s %s; ", path, accepts);
+	print_default(out, param);
+	fputc('\n', out);
+	if (param->help != NULL)
+		fprintf(out, "  %-14s %s\n", "", param->help);
+}
+
+void help_app(FILE *out, const struct app_class *class)
+{
+	fprintf(out, "%s -- ", class->name);
+	help_sentence(out, class->help);
+	fputs("\n\n", out);
+	if (help_details(class->help) != NULL)
+		fprintf(out, "%s\n\n", help_details(class->help));
+	fputs("inputs:    ", out);
+	print_ports(out, class->inputs);
+	fputs("outputs:   ", out);
+	print_ports(out, class->outputs);
+	print_names(out, "counters:  ", class->counters);
+	print_names(out, "drops for: ", class->reasons);
+	if (class->params != NULL && class->params->type != PARAM_END) {
+		fputs("\nparameters:\n", out);
+		each_param(class->params, "", 0, param_line, out);
+	}
+}
+
+void help_apps(FILE *out)
+{
+	for (const struct app_class *const *class = apps_table; *class != NULL; class++) {
+		fprintf(out, "  %-16s ", (*class)->name);
+		help_sentence(out, (*class)->help);
+		fputc('\n', out);
+	}
+	fprintf(out, "\nnf help APP describes one of them.\n");
+}
+
+/* Text in a cell of a Markdown table. */
+static void markdown_cell(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		fprintf(out, *text == '|' ? "\\%c" : "%c", *text == '\n' ? ' ' : *text);
+}
+
+static void markdown_param(FILE *out, const char *path, const struct param *param)
+{
+	char accepts[TEXT];
+
+	param_accepts(param, accepts, sizeof(accepts));
+	fprintf(out, "| `%s` | ", path);
+	markdown_cell(out, accepts);
+	fputs(" | ", out);
+	print_default(out, param);
+	fputs(" | ", out);
+	markdown_cell(out, param->help != NULL ? param->help : "");
+	fputs(" |\n", out);
+}
+
+static void markdown_app(FILE *out, const struct app_class *class)
+{
+	fprintf(out, "\n## %s\n\n", class->name);
+	help_sentence(out, class->help);
+	fputc('\n', out);
+	if (help_details(class->help) != NULL)
+		fprintf(out, "\n%s\n", help_details(class->help));
+	fputs("\n- inputs: ", out);
+	print_ports(out, class->inputs);
+	fputs("- outputs: ", out);
+	print_ports(out, class->outputs);
+	print_names(out, "- counters: ", class->counters);
+	print_names(out, "- drops for: ", class->reasons);
+	if (class->params != NULL && class->params->type != PARAM_END) {
+		fputs("\n| parameter | accepts | | meaning |\n|---|---|---|---|\n", out);
+		each_param(class->params, "", 0, markdown_param, out);
+	}
+}
+
+void help_markdown(FILE *out)
+{
+	fputs("# Apps\n\nMade by `make docs` from the tables in the source; `nf help APP` prints the same. Every app also drops for the\n"
+		"reasons `reload` and `stop` (what was on its links or held when it went), `quarantined` (a Lua app that failed) and\n"
+		"`crash` (what a worker that died had).\n", out);
+	for (const struct app_class *const *class = apps_table; *class != NULL; class++)
+		markdown_app(out, *class);
+}

@@ -65,6 +65,10 @@ PUBLIC := \
 	src/lib/capture.h \
 	src/lib/virtio_net.h \
 	src/lib/gso.h \
+	src/lib/token_bucket.h \
+	src/lib/siphash.h \
+	src/lib/flow_hash.h \
+	src/lib/traffic.h \
 
 LUA := \
 	lua/nf/core.lua \
@@ -74,6 +78,7 @@ SOURCES := \
 	src/apps/apps.c \
 	src/apps/basic/join.c \
 	src/apps/basic/sink.c \
+	src/apps/basic/source.c \
 	src/apps/basic/tee.c \
 	src/core/app.c \
 	src/core/arena.c \
@@ -102,11 +107,15 @@ SOURCES := \
 	src/lib/capture_pcapng.c \
 	src/lib/checksum.c \
 	src/lib/ethernet.c \
+	src/lib/flow_hash.c \
 	src/lib/gso.c \
 	src/lib/icmp.c \
 	src/lib/ipv4.c \
 	src/lib/ipv6.c \
+	src/lib/siphash.c \
 	src/lib/tcp.c \
+	src/lib/token_bucket.c \
+	src/lib/traffic.c \
 	src/lib/udp.c \
 	src/lib/virtio_net.c \
 	src/lib/vlan.c \

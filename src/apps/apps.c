@@ -4,6 +4,7 @@
 #define CLASSES(X) \
 	X(basic_join) \
 	X(basic_sink) \
+	X(basic_source) \
 	X(basic_tee)
 
 #define DECLARE(class) extern const struct app_class class##_class;

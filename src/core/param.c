@@ -346,7 +346,14 @@ static bool decode_list(const struct param_context *context, const struct param 
 	bool single = value->type != VALUE_TABLE, good = true;
 	size_t size = param_size(param->item);
 	char deeper[PATH_TEXT];
+	uint32_t word;
 
+	if (param->choices != NULL && value->type == VALUE_STRING) {
+		if (!decode_enum(context, param, path, value, &word))
+			return false;
+		list->items = (void *)param->choices[word];
+		return true;
+	}
 	list->count = single ? 1 : positions(value);
 	if (!single && list->count < value->count) {
 		/* { x = 1 } in place of { { x = 1 } }: a list of one. */

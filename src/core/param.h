@@ -49,7 +49,8 @@ struct param {
 	bool required;          /* no default: must be given */
 	bool optional;          /* no default, may be missing: the field stays zero (NULL, empty) */
 	uint32_t present;       /* offset of a bool that tells whether an optional one was given; 0: none */
-	const char *const *choices;     /* ENUM: names, NULL at the end */
+	const char *const *choices;     /* ENUM: names, NULL at the end. LIST of no strings: words that may stand in its place;
+	                                 * then count is 0 and items points to the word */
 	const struct param *item;       /* LIST: type, range of an element (its name and offset are not used) */
 	const struct param *fields;     /* TABLE: its parameters */
 	uint32_t size;          /* TABLE: bytes of the nested struct */

@@ -108,11 +108,15 @@ static void choices_text(const struct param *param, char *text, size_t size)
 
 static void list_text(const struct param *param, char *text, size_t size)
 {
-	char item[256], range[96];
+	char item[256], range[64];
+	size_t length = 0;
 
+	for (uint32_t i = 0; param->choices != NULL && param->choices[i] != NULL && length < size; i++)
+		length += (size_t)snprintf(text + length, size - length, "%s, or ", param->choices[i]);
 	param_accepts(param->item, item, sizeof(item));
 	range_text(param, "", range, sizeof(range));
-	snprintf(text, size, "a list%s%s: each %s", range[0] != '\0' ? " of" : "", range, item);
+	if (length < size)
+		snprintf(text + length, size - length, "a list%s%s: each %s", range[0] != '\0' ? " of" : "", range, item);
 }
 
 static void fields_text(const struct param *param, char *text, size_t size)

@@ -17,3 +17,7 @@
 #include "lib/icmp.h"
 #include "lib/virtio_net.h"
 #include "lib/gso.h"
+#include "lib/token_bucket.h"
+#include "lib/siphash.h"
+#include "lib/flow_hash.h"
+#include "lib/traffic.h"

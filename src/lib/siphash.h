@@ -1,0 +1,11 @@
+#pragma once
+/* siphash -- a keyed hash of 64 bits: who does not know the key cannot choose inputs that collide. SipHash-2-4 is the one its
+ * authors recommend; SipHash-1-3 is faster and enough for hash tables, where nobody sees the result.
+ * source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012) */
+
+struct siphash_key {
+	uint64_t word[2];               /* the key's 16 bytes as two numbers, each in little-endian order */
+};
+
+uint64_t siphash_2_4(const struct siphash_key *key, const void *data, size_t length);
+uint64_t siphash_1_3(const struct siphash_key *key, const void *data, size_t length);

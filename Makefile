@@ -49,6 +49,7 @@ PUBLIC := \
 	src/core/resource.h \
 	src/core/job.h \
 	src/core/script.h \
+	src/core/script_packet.h \
 	src/core/graph.h \
 	src/core/stats.h \
 	src/core/engine.h \
@@ -72,7 +73,13 @@ PUBLIC := \
 
 LUA := \
 	lua/nf/core.lua \
+	lua/nf/link.lua \
+	lua/nf/outside.lua \
+	lua/nf/packet.lua \
 	lua/nf/prompt.lua \
+	lua/nf/random.lua \
+	lua/nf/sandbox.lua \
+	lua/nf/time.lua \
 
 SOURCES := \
 	src/apps/apps.c \
@@ -97,8 +104,16 @@ SOURCES := \
 	src/core/param_text.c \
 	src/core/random.c \
 	src/core/resource.c \
+	src/core/script.c \
+	src/core/script_app.c \
+	src/core/script_link.c \
+	src/core/script_memory.c \
+	src/core/script_packet.c \
+	src/core/script_param.c \
+	src/core/script_sandbox.c \
 	src/core/script_state.c \
 	src/core/script_value.c \
+	src/core/script_watch.c \
 	src/core/stats.c \
 	src/core/value.c \
 	src/core/value_print.c \

@@ -8,6 +8,9 @@ struct script_source {                  /* an embedded file of lua/nf or a publi
 };
 extern const struct script_source script_sources[];     /* made by the build; name NULL at the end */
 
+/* The embedded source of a name, or NULL. */
+const struct script_source *script_source_find(const char *name);
+
 /* A Lua module that an app of the configuration uses: its source and those of all that it requires. */
 struct script_module {
 	const char *name;               /* as in the configuration: "every" */
@@ -44,6 +47,9 @@ int script_module_new(struct script_module **module, const char *name, const str
 struct lua_State;
 struct lua_State *script_state_new(void);
 
+/* A lua_CFunction: a list of { name, text } of all that is embedded, in the order of the build. */
+int script_source_push(struct lua_State *L);
+
 /* Encode the Lua value at a stack index so that value_decode reads it.
  *   gives: 0 and malloc'ed bytes; fails: -EINVAL with nf_error() naming the path: a function, a cycle, too deep */
 int script_value_encode(struct lua_State *L, int index, uint8_t **data, size_t *length);
@@ -54,6 +60,9 @@ void script_value_push(struct lua_State *L, const struct value *value);
 /* The module nf.value of full states: encode(x) gives the bytes that value_decode reads, decode(bytes) the value; both give
  * nil and what is wrong when that cannot be. A lua_CFunction. */
 int script_value_open(struct lua_State *L);
+
+/* The exit code of a worker that the watch had to end, because an `unsafe` app did not come back from a call of C. */
+enum { SCRIPT_EXIT_STUCK = 98 };
 
 /* The watch over Lua apps' time, by a timer of the packet thread. Started by the engine when a graph has Lua apps. */
 int script_watch_start(void) __attribute__((warn_unused_result));

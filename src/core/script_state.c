@@ -5,7 +5,7 @@
 #include <lua.h>
 #include <lualib.h>
 
-static const struct script_source *find_source(const char *name)
+const struct script_source *script_source_find(const char *name)
 {
 	for (const struct script_source *s = script_sources; s->name != NULL; s++)
 		if (strcmp(s->name, name) == 0)
@@ -17,7 +17,7 @@ static const struct script_source *find_source(const char *name)
 static int load_embedded(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1);
-	const struct script_source *source = find_source(name);
+	const struct script_source *source = script_source_find(name);
 	char chunk[256];
 
 	if (source == NULL) {
@@ -31,7 +31,7 @@ static int load_embedded(lua_State *L)
 }
 
 /* nf_sources(): a list of { name, text } of all that is embedded, in the order of the build. */
-static int push_sources(lua_State *L)
+int script_source_push(lua_State *L)
 {
 	int n = 0;
 
@@ -61,7 +61,7 @@ static int open_all(lua_State *L)
 	lua_rawseti(L, -2, 2);
 	lua_pop(L, 1);
 	lua_getfield(L, -1, "preload");
-	lua_pushcfunction(L, push_sources);
+	lua_pushcfunction(L, script_source_push);
 	lua_setfield(L, -2, "nf.sources");
 	lua_pushcfunction(L, script_value_open);
 	lua_setfield(L, -2, "nf.value");

@@ -1,0 +1,70 @@
+-- support_script -- for tests of apps written in Lua: make a class from a module's text, as the evaluating child would
+-- describe it. Then support.app makes instances of it by name.
+local ffi = require("ffi")
+local nf = require("nf.core")
+local support = require("support")
+
+local script = {}
+local kept = {}                                -- what classes point to: as long as the test file runs
+local native = nf.app_classes
+
+-- The table of classes with one more at its front (so that the newest of a name is found).
+local function register(class)
+  local old = nf.app_classes
+  local n = 0
+  while old[n] ~= nil do n = n + 1 end
+  local list = ffi.new("const struct app_class *[?]", n + 2)
+  list[0] = class
+  for i = 0, n - 1 do list[i + 1] = old[i] end
+  nf.app_classes = list
+  kept[#kept + 1] = list
+end
+
+-- Forget all classes made here.
+function script.forget() nf.app_classes = native end
+
+-- What the child says of a module: its fields as they are, its functions by name, its sources.
+function script.description(name, text, sources)
+  local fields = assert(loadstring(text, "@" .. name .. ".lua"))(name)
+  local class, functions = {}, {}
+  for key, field in pairs(fields) do
+    if type(field) == "function" then functions[key] = true else class[key] = field end
+  end
+  class.functions = functions
+  local list = { { name = name, path = name .. ".lua", text = text } }
+  for other, content in pairs(sources or {}) do list[#list + 1] = { name = other, path = other .. ".lua", text = content } end
+  return { path = name .. ".lua", class = class, sources = list }
+end
+
+-- A class from a description. gives: true; nil and the messages
+function script.declare(name, description)
+  local value, arena = support.value(description), ffi.new("struct arena")
+  local errors, module = ffi.new("struct errors"), ffi.new("struct script_module *[1]")
+  kept[#kept + 1] = { value, arena }
+  if nf.script_module_new(module, name, value, arena, errors) ~= 0 then return nil, support.errors(errors) end
+  register(module[0].class)
+  return true
+end
+
+-- A class from a module's text.
+function script.class(name, text, sources)
+  local ok, messages = script.declare(name, script.description(name, text, sources))
+  if not ok then error(table.concat(messages, "\n"), 2) end
+end
+
+-- The rest of a module whose push (of one input and output) is this body; `head` stands before the module's table.
+function script.pushing(body, fields, head)
+  return ([[
+local link, packet = require("nf.link"), require("nf.packet")
+%s
+return { inputs = { "input" }, outputs = { "output" }, %s
+push = function (self)
+local input, output = self.input.input, self.output.output
+%s
+end }]]):format(head or "", fields or "", body)
+end
+
+-- Text of the file, for instances of a module that is embedded or an example.
+function script.file(path) return assert(support.read(path), "no file " .. path) end
+
+return script

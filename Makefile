@@ -66,6 +66,8 @@ PUBLIC := \
 	src/lib/capture.h \
 	src/lib/virtio_net.h \
 	src/lib/gso.h \
+	src/core/namespace.h \
+	src/core/offload.h \
 	src/lib/token_bucket.h \
 	src/lib/siphash.h \
 	src/lib/flow_hash.h \
@@ -87,6 +89,8 @@ SOURCES := \
 	src/apps/basic/sink.c \
 	src/apps/basic/source.c \
 	src/apps/basic/tee.c \
+	src/apps/socket/raw.c \
+	src/apps/tap/tap.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
@@ -97,6 +101,9 @@ SOURCES := \
 	src/core/log.c \
 	src/core/memory.c \
 	src/core/memory_home.c \
+	src/core/namespace.c \
+	src/core/netdev.c \
+	src/core/offload.c \
 	src/core/packet.c \
 	src/core/packet_debug.c \
 	src/core/param.c \

@@ -5,7 +5,9 @@
 	X(basic_join) \
 	X(basic_sink) \
 	X(basic_source) \
-	X(basic_tee)
+	X(basic_tee) \
+	X(socket_raw) \
+	X(tap_tap)
 
 #define DECLARE(class) extern const struct app_class class##_class;
 CLASSES(DECLARE)

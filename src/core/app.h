@@ -38,6 +38,9 @@ struct app_class {
 	void (*resources)(const struct app *app, struct resources *resources);
 	/* open: open one of them, in the supervisor. gives: a descriptor; fails: -errno with nf_error() */
 	int (*open)(const struct app *app, const char *key);
+	/* is_open: whether a descriptor that was opened earlier still reaches its device; asked before it is handed out again.
+	 * false: it is closed and opened anew. Without it: it does. */
+	bool (*is_open)(const struct app *app, const char *key, int fd);
 	/* holds: packets that the instance may hold at most, by size (standard and jumbo packets are added up by the graph;
 	 * any number > 0 of a size makes the worker have that size). */
 	void (*holds)(const struct app *app, uint32_t holds[PACKET_SIZES]);

@@ -29,6 +29,8 @@
 #include "core/graph.h"
 #include "core/stats.h"
 #include "core/engine.h"
+#include "core/namespace.h"
+#include "core/offload.h"
 #include "core/instance.h"
 
 /* A deadline that does not come. */

@@ -102,6 +102,12 @@ int resource_find_open(struct resources *resources, const char *key)
 
 	if (resource == NULL)
 		return nf_fail(EPERM, "'%s' is not named by the configuration", key);
+	/* A device that was deleted meanwhile, and asked for again. */
+	if (resource->fd >= 0 && resource->app->class->is_open != NULL &&
+		!resource->app->class->is_open(resource->app, key, resource->fd)) {
+		close(resource->fd);
+		resource->fd = -1;
+	}
 	if (resource->fd < 0) {
 		int fd;
 

@@ -1,0 +1,146 @@
+-- support_netdev -- what the tests of tap.tap and socket.raw share: instances with a device, with a socket pair instead of one, and
+-- network namespaces.
+local ffi = require("ffi")
+local nf = require("nf.core")
+local support = require("support")
+
+ffi.cdef([[
+int socketpair(int domain, int type, int protocol, int fds[2]);
+int dup(int fd);
+int close(int fd);
+int geteuid(void);
+intptr_t send(int fd, const void *data, size_t length, int flags);
+intptr_t recv(int fd, void *data, size_t length, int flags);
+]])
+
+local M = {}
+
+-- Standard, jumbo and GSO packets for this process.
+function M.memory()
+  support.memory(4000)
+  for _, size in ipairs({ "PACKET_JUMBO", "PACKET_GSO" }) do
+    local segment = nf.memory_segment_add(0, size, 300, -1)
+    assert(segment >= 0 and nf.memory_worker_add(segment) == 0)
+  end
+end
+
+local serving = {}
+
+-- Serve the keys of these instances from this process, as a supervisor would.
+function M.serve(...)
+  local resources, errors = ffi.new("struct resources"), ffi.new("struct errors")
+  resources.errors = errors
+  for _, app in ipairs({ ... }) do
+    resources.app = app
+    app.class.resources(app, resources)
+  end
+  local messages = support.errors(errors)
+  nf.resource_serve_here(resources)
+  serving[#serving + 1] = { resources, errors, ... }
+  return messages
+end
+
+-- Close what was opened.
+function M.unserve()
+  nf.resource_serve_here(nil)
+  for _, entry in ipairs(serving) do nf.resources_fini(entry[1], false) end
+  serving = {}
+end
+
+-- Prepare an instance of support.new and link it; the message when that fails.
+function M.start(app)
+  if app.class.prepare(app, nil) ~= 0 then return nil, ffi.string(nf.nf_error()) end
+  app.class.commit(app, nil)
+  app.class.link(app)
+  return app
+end
+
+function M.open(class, params, inputs, outputs)
+  local app, messages = support.new(class, params, inputs, outputs)
+  assert(app, messages and table.concat(messages, "\n"))
+  M.serve(app)
+  assert(M.start(app))
+  return app
+end
+
+-- An instance whose device is one end of a pair of datagram sockets: what the other end sends is what the kernel would, a
+-- virtio-net header and a frame. Needs no privilege. Gives the instance and the other end.
+function M.pretend(class_name, params, inputs, outputs)
+  local pair = ffi.new("int[2]")
+  local AF_UNIX, SOCK_DGRAM_NONBLOCK = 1, 2 + 0x800
+  assert(ffi.C.socketpair(AF_UNIX, SOCK_DGRAM_NONBLOCK, 0, pair) == 0)
+  local app, messages = support.new(class_name, params, inputs, outputs)
+  assert(app, messages and table.concat(messages, "\n"))
+  local class = ffi.new("struct app_class", app.class[0])
+  local open = ffi.cast("int (*)(const struct app *, const char *)", function () return pair[0] end)
+  class.open, class.is_open = open, nil
+  app.class = class
+  serving[#serving + 1] = { ffi.new("struct resources"), class, open }
+  M.serve(app)
+  assert(M.start(app))
+  return app, pair[1]
+end
+
+-- Send to, and receive from, the other end: header fields and the frame's bytes.
+function M.say(fd, frame, header)
+  local data = ffi.new("uint8_t[?]", 10 + #frame)
+  ffi.cast("struct virtio_net *", data)[0] = ffi.new("struct virtio_net", header or {})
+  ffi.copy(data + 10, frame, #frame)
+  return ffi.C.send(fd, data, 10 + #frame, 0) == 10 + #frame
+end
+
+function M.hear(fd)
+  local data = ffi.new("uint8_t[70000]")
+  local n = tonumber(ffi.C.recv(fd, data, 70000, 0))
+  if n < 10 then return nil end
+  return ffi.string(data + 10, n - 10), ffi.new("struct virtio_net", ffi.cast("struct virtio_net *", data)[0])
+end
+
+-- May this process make interfaces and namespaces?
+local answer
+function M.can_make()
+  if answer == nil then
+    answer = ffi.C.geteuid() == 0 and io.open("/dev/net/tun") ~= nil
+      and os.execute("ip netns add nf-try-" .. ffi.C.getpid() .. " 2>/dev/null && ip netns del nf-try-" .. ffi.C.getpid()) == 0
+  end
+  return answer
+end
+
+-- Namespaces of this test: made with names that nobody else uses, deleted by M.clean.
+local namespaces = {}
+function M.namespace(name)
+  local full = ("nf-%s-%d"):format(name, ffi.C.getpid())
+  namespaces[#namespaces + 1] = full
+  local output, code = support.run("ip netns add " .. full .. " && ip netns exec " .. full .. " ip link set lo up")
+  assert(code == 0, output)
+  return full
+end
+
+-- Run a command in a namespace; its output when it succeeds.
+function M.within(namespace, command)
+  local output, code = support.run("ip netns exec " .. namespace .. " sh -c '" .. command .. "'")
+  if code ~= 0 then error(command .. ": " .. output, 2) end
+  return output
+end
+
+function M.clean()
+  for _, name in ipairs(namespaces) do support.run("ip netns del " .. name) end
+  namespaces = {}
+end
+
+-- Pull, push and tick some instances until `done` says so; false when it does not within some seconds.
+function M.run(apps, done, seconds)
+  local last = os.time() + (seconds or 10)
+  repeat
+    for _ = 1, 100 do
+      nf.clock_update()
+      for _, app in ipairs(apps) do support.pull(app) end
+      for _, app in ipairs(apps) do support.push(app) end
+      for _, app in ipairs(apps) do support.tick(app) end
+      if done() then return true end
+    end
+  until os.time() > last
+  return false
+end
+
+return M

@@ -72,6 +72,8 @@ PUBLIC := \
 	src/lib/siphash.h \
 	src/lib/flow_hash.h \
 	src/lib/traffic.h \
+	src/lib/fifo.h \
+	src/lib/heap.h \
 
 LUA := \
 	lua/nf/core.lua \
@@ -85,12 +87,21 @@ LUA := \
 
 SOURCES := \
 	src/apps/apps.c \
+	src/apps/basic/delay.c \
+	src/apps/basic/drop.c \
 	src/apps/basic/join.c \
+	src/apps/basic/match.c \
+	src/apps/basic/policer.c \
+	src/apps/basic/repeater.c \
+	src/apps/basic/sample.c \
+	src/apps/basic/shaper.c \
 	src/apps/basic/sink.c \
 	src/apps/basic/source.c \
+	src/apps/basic/split.c \
 	src/apps/basic/tee.c \
 	src/apps/socket/raw.c \
 	src/apps/tap/tap.c \
+	src/apps/basic/truncate.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
@@ -129,8 +140,10 @@ SOURCES := \
 	src/lib/capture_pcapng.c \
 	src/lib/checksum.c \
 	src/lib/ethernet.c \
+	src/lib/fifo.c \
 	src/lib/flow_hash.c \
 	src/lib/gso.c \
+	src/lib/heap.c \
 	src/lib/icmp.c \
 	src/lib/ipv4.c \
 	src/lib/ipv6.c \

@@ -2,12 +2,22 @@
 #include "apps/apps.h"
 
 #define CLASSES(X) \
+	X(basic_delay) \
+	X(basic_drop) \
 	X(basic_join) \
+	X(basic_match) \
+	X(basic_policer) \
+	X(basic_repeater) \
+	X(basic_sample) \
+	X(basic_shaper) \
 	X(basic_sink) \
 	X(basic_source) \
 	X(basic_tee) \
 	X(socket_raw) \
 	X(tap_tap)
+	X(basic_split) \
+	X(basic_tee) \
+	X(basic_truncate)
 
 #define DECLARE(class) extern const struct app_class class##_class;
 CLASSES(DECLARE)

@@ -21,3 +21,5 @@
 #include "lib/siphash.h"
 #include "lib/flow_hash.h"
 #include "lib/traffic.h"
+#include "lib/fifo.h"
+#include "lib/heap.h"

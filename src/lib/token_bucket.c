@@ -6,6 +6,11 @@
 extern inline int token_bucket_has(const struct token_bucket *bucket, double amount);
 extern inline int token_bucket_take(struct token_bucket *bucket, double amount);
 
+double token_bucket_capacity(double per_second, double least)
+{
+	return per_second / 100 > least ? per_second / 100 : least;
+}
+
 void token_bucket_init(struct token_bucket *bucket, double per_second, double capacity, uint64_t now_ns)
 {
 	*bucket = (struct token_bucket){ .per_ns = per_second / 1e9, .capacity = capacity, .tokens = capacity,

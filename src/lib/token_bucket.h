@@ -7,6 +7,9 @@ struct token_bucket {
 	uint64_t filled_ns;                     /* until when tokens have come in */
 };
 
+/* A capacity where the user named none: what comes in within 10 ms, but no less than `least`. */
+double token_bucket_capacity(double per_second, double least);
+
 /* Make a bucket that is full at `now_ns`. needs: per_second > 0, capacity > 0 */
 void token_bucket_init(struct token_bucket *bucket, double per_second, double capacity, uint64_t now_ns);
 

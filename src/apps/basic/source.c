@@ -24,8 +24,7 @@ struct source {
 
 enum {
 	SIZE_MOST = 10240,              /* the data room of a jumbo packet */
-	STANDARD_MOST = 2048,
-	CATCH_UP_MS = 10                /* of a rate, after the engine was held up */
+	STANDARD_MOST = 2048            /* ... and of a standard one */
 };
 
 /* The simple IMIX of test equipment: IP packets of 40, 576 and 1,500 bytes as 7 : 4 : 1, here as Ethernet frames without FCS, of
@@ -175,15 +174,16 @@ static double price(const struct source *source, const struct traffic_frame *fra
 }
 
 /* Start the bucket with the first packet's price: it goes out at once, the others follow at the rate. The capacity is what may
- * be caught up with, at least the largest frame. */
+ * be caught up with after the engine was held up, at least the largest frame. */
 static void start_bucket(struct source *source)
 {
-	double capacity = source->rate.per_second * CATCH_UP_MS / 1000;
+	double largest = 0;
 
 	for (uint32_t i = 0; i < source->frame_count; i++)
-		if (capacity < price(source, &source->frame[i]))
-			capacity = price(source, &source->frame[i]);
-	token_bucket_init(&source->bucket, source->rate.per_second, capacity, clock_now());
+		if (largest < price(source, &source->frame[i]))
+			largest = price(source, &source->frame[i]);
+	token_bucket_init(&source->bucket, source->rate.per_second, token_bucket_capacity(source->rate.per_second, largest),
+		clock_now());
 	source->bucket.tokens = price(source, &source->frame[source->next]);
 	source->paced = true;
 }
@@ -298,7 +298,8 @@ static uint64_t source_wake_at(const struct app *app)
 {
 	const struct source *source = (const struct source *)app;
 
-	if (app->ended || source->rate.per_second == 0)
+	/* Without a rate there is no time to wait for, without room only others can make progress. */
+	if (app->ended || source->rate.per_second == 0 || app_pull_room(app) == 0)
 		return CLOCK_NEVER;
 	if (!source->paced)
 		return clock_now();

@@ -219,17 +219,19 @@ inline void packet_block(void *to, const void *from)
 /* Make `to`, a packet just taken from the same size of buffer, a copy of `from`; what packet_copy is made of. */
 inline void packet_copy_to(struct packet *to, const struct packet *from)
 {
-	uint32_t offset = packet_headroom(from), room = from->room - offset, done;
+	uint32_t offset = packet_headroom(from), room = from->room - offset, length = from->length, done;
+	const uint8_t *source = from->data;
+	uint8_t *target = (uint8_t *)(to + 1) + offset;
 
-	to->data = (uint8_t *)(to + 1) + offset;
-	to->length = from->length;
+	to->data = target;
+	to->length = length;
 	to->meta = from->meta;
 	/* Whole blocks of 64 bytes are cheaper than an exact memcpy of a small frame. Both buffers have the same room; the last
 	 * block may pass the frame's end but not the room's. */
-	for (done = 0; done < from->length && done + 64 <= room; done += 64)
-		packet_block(to->data + done, from->data + done);
-	if (__builtin_expect(done < from->length, 0))
-		__builtin_memcpy(to->data + done, from->data + done, from->length - done);
+	for (done = 0; done < length && done + 64 <= room; done += 64)
+		packet_block(target + done, source + done);
+	if (__builtin_expect(done < length, 0))
+		__builtin_memcpy(target + done, source + done, length - done);
 }
 
 /* A copy with the same bytes and metadata, from the same size of buffer.

@@ -12,12 +12,11 @@
 	X(basic_shaper) \
 	X(basic_sink) \
 	X(basic_source) \
-	X(basic_tee) \
-	X(socket_raw) \
-	X(tap_tap)
 	X(basic_split) \
 	X(basic_tee) \
-	X(basic_truncate)
+	X(basic_truncate) \
+	X(socket_raw) \
+	X(tap_tap)
 
 #define DECLARE(class) extern const struct app_class class##_class;
 CLASSES(DECLARE)

@@ -105,6 +105,7 @@ SOURCES := \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
+	src/core/engine_ledger.c \
 	src/core/error.c \
 	src/core/instance.c \
 	src/core/job.c \
@@ -171,6 +172,12 @@ SOURCES := \
 	src/program/lua.c \
 	src/program/main.c \
 	src/program/options.c \
+	src/program/ps.c \
+	src/program/reading.c \
+	src/program/stats.c \
+	src/program/stats_json.c \
+	src/program/stats_text.c \
+	src/program/stop.c \
 	src/program/table.c \
 
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o

@@ -30,6 +30,25 @@ static const struct program_option lua_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option ps_options[] = {
+	{ "--json", NULL, "Print one JSON object per instance." },
+	{ "--names", NULL, "Print nothing but the names." },
+	{ NULL, NULL, NULL },
+};
+
+static const struct program_option stats_options[] = {
+	{ "--interval", "TIME", "Measure rates over this time; 0 for none; default 250ms." },
+	{ "--json", NULL, "Print one JSON object." },
+	{ "--worker", "N", "Show this worker alone; the first is 1." },
+	{ NULL, NULL, NULL },
+};
+
+static const struct program_option stop_options[] = {
+	{ "--now", NULL, "Do not drain: what is on links and held is dropped and counted." },
+	{ "--wait", "TIME", "Wait at most this long for the end; default 10s." },
+	{ NULL, NULL, NULL },
+};
+
 const struct program programs[] = {
 	{ "bench", "[NAME...]", "Measure what packets, links, apps and files cost on this machine.", bench_options, program_bench },
 	{ "doctor", NULL, "Tell what of this machine nf can use, and how the rest is mended.\n"
@@ -37,6 +56,11 @@ const struct program programs[] = {
 		doctor_options, program_doctor },
 	{ "help", "[PROGRAM|APP|apps]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
+	{ "ps", NULL, "List the instances of nf that run.\n"
+		"A stale one was killed: the next nf run of its name takes its place.", ps_options, program_ps },
+	{ "stats", "NAME", "Tell what an instance has done, app by app, and where every packet is.\n"
+		"It ends with 1 when the ledger does not balance: a packet was lost, made or counted twice.", stats_options, program_stats },
+	{ "stop", "NAME...", "Ask instances to drain and end, and wait until they have.", stop_options, program_stop },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

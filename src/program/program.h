@@ -34,3 +34,6 @@ int program_bench(int argc, char **argv);
 int program_doctor(int argc, char **argv);
 int program_help(int argc, char **argv);
 int program_lua(int argc, char **argv);
+int program_ps(int argc, char **argv);
+int program_stats(int argc, char **argv);
+int program_stop(int argc, char **argv);

@@ -1,0 +1,182 @@
+/* stats_text -- a reading as text. See stats.h. */
+#include "program/stats.h"
+#include "program/table.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+enum { SHORT = 32 };
+
+/* A rate with three digits and a prefix: "14.9 M". */
+static const char *rate_text(double rate, char text[SHORT])
+{
+	static const struct { double least; const char *prefix; } units[] = { { 1e9, " G" }, { 1e6, " M" }, { 1e3, " k" } };
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (rate >= units[i].least) {
+			snprintf(text, SHORT, "%.3g%s", rate / units[i].least, units[i].prefix);
+			return text;
+		}
+	}
+	snprintf(text, SHORT, "%.0f", rate);
+	return text;
+}
+
+/* A duration with three digits: "1.5 us". */
+static const char *duration_text(uint64_t ns, char text[SHORT])
+{
+	if (ns < 1000)
+		snprintf(text, SHORT, "%" PRIu64 " ns", ns);
+	else if (ns < 1000000)
+		snprintf(text, SHORT, "%.3g us", (double)ns / 1e3);
+	else if (ns < 1000000000)
+		snprintf(text, SHORT, "%.3g ms", (double)ns / 1e6);
+	else
+		snprintf(text, SHORT, "%.3g s", (double)ns / 1e9);
+	return text;
+}
+
+static void print_head(const struct reading *reading)
+{
+	const struct stats_header *header = stats_header(reading->stats);
+	time_t started = (time_t)(header->started_ns / 1000000000);
+	char since[SHORT];
+	struct tm local;
+
+	strftime(since, sizeof(since), "%F %T", localtime_r(&started, &local));
+	if (reading->runs)
+		printf("%s: process %d, %u worker%s, since %s\n", reading->name, header->supervisor, reading->workers,
+			reading->workers == 1 ? "" : "s", since);
+	else
+		printf("%s: does not run any more; the last numbers of process %d, started %s\n", reading->name, header->supervisor, since);
+	printf("%.*s\n", (int)sizeof(header->file), header->file);
+}
+
+/* Everything about an app that is seldom: other counters, reasons of drops, a device that is down. */
+static void remark(const struct reading_worker *worker, uint32_t owner, char *text, size_t size)
+{
+	uint64_t lost = worker->value[reading_find(worker, STATS_APP, owner, "lost-outside")];
+	size_t length = 0;
+
+	text[0] = '\0';
+	if (worker->value[reading_find(worker, STATS_APP, owner, "down")] != 0)
+		length += (size_t)snprintf(text, size, "down");
+	if (lost > 0 && length < size)
+		length += (size_t)snprintf(text + length, size - length, "%slost outside %" PRIu64, length > 0 ? ", " : "", lost);
+	for (uint32_t i = 0; i < worker->count && length < size; i++) {
+		const struct stats_entry *entry = &worker->entry[i];
+
+		if ((entry->kind == STATS_COUNTER || entry->kind == STATS_REASON) && entry->owner_number == owner && worker->value[i] > 0)
+			length += (size_t)snprintf(text + length, size - length, "%s%s%s %" PRIu64, length > 0 ? ", " : "",
+				entry->kind == STATS_REASON ? "dropped as " : "", entry->name, worker->value[i]);
+	}
+}
+
+/* Cycles per packet between two readings, or since the start when there is one reading. */
+static double cost(const struct reading *before, const struct reading *now, uint32_t number, uint32_t owner)
+{
+	const struct reading_worker *worker = &now->worker[number];
+	uint32_t cycles = reading_find(worker, STATS_APP, owner, "cycles"), packets = reading_find(worker, STATS_APP, owner, "packets");
+	double rate = reading_rate(before, now, number, packets);
+
+	if (rate > 0)
+		return reading_rate(before, now, number, cycles) / rate;
+	return worker->value[packets] > 0 ? (double)worker->value[cycles] / (double)worker->value[packets] : 0;
+}
+
+static void print_apps(const struct reading *before, const struct reading *now, uint32_t number)
+{
+	static const char *const titles[] = { "app", "packets", "per second", "cycles each", "received", "created", "sent", "consumed",
+		"dropped", "held", "" };
+	static const char *const shown[] = { "received", "created", "sent", "consumed", "dropped", "held" };
+	const struct reading_worker *worker = &now->worker[number];
+	struct table table;
+	char text[512], rate[SHORT];
+
+	table_init(&table, "lrrrrrrrrrl", titles);
+	for (uint32_t i = 0; i < worker->count; i++) {
+		uint32_t owner = worker->entry[i].owner_number, packets = reading_find(worker, STATS_APP, owner, "packets");
+
+		if (!reading_is_first(worker, i, STATS_APP))
+			continue;
+		table_add(&table, "%s", worker->entry[i].owner);
+		table_add(&table, "%" PRIu64, worker->value[packets]);
+		table_add(&table, "%s", rate_text(reading_rate(before, now, number, packets), rate));
+		table_add(&table, "%.1f", cost(before, now, number, owner));
+		for (size_t j = 0; j < sizeof(shown) / sizeof(shown[0]); j++)
+			table_add(&table, "%" PRIu64, worker->value[reading_find(worker, STATS_APP, owner, shown[j])]);
+		remark(worker, owner, text, sizeof(text));
+		table_add(&table, "%s", text);
+	}
+	table_print(&table, 2, stdout);
+}
+
+static void print_links(const struct reading *before, const struct reading *now, uint32_t number)
+{
+	static const char *const titles[] = { "link", "packets", "per second", "bytes", "waiting", "dropped" };
+	const struct reading_worker *worker = &now->worker[number];
+	struct table table;
+	char rate[SHORT];
+
+	table_init(&table, "lrrrrr", titles);
+	for (uint32_t i = 0; i < worker->count; i++) {
+		uint32_t owner = worker->entry[i].owner_number, sent = reading_find(worker, STATS_LINK, owner, "sent");
+
+		if (!reading_is_first(worker, i, STATS_LINK))
+			continue;
+		table_add(&table, "%s", worker->entry[i].owner);
+		table_add(&table, "%" PRIu64, worker->value[sent]);
+		table_add(&table, "%s", rate_text(reading_rate(before, now, number, sent), rate));
+		table_add(&table, "%" PRIu64, worker->value[reading_find(worker, STATS_LINK, owner, "bytes")]);
+		table_add(&table, "%" PRIu64, worker->value[sent] - worker->value[reading_find(worker, STATS_LINK, owner, "received")]);
+		table_add(&table, "%" PRIu64, worker->value[reading_find(worker, STATS_LINK, owner, "dropped")]);
+	}
+	if (table.count > table.columns)
+		putchar('\n');
+	table_print(&table, 2, stdout);
+}
+
+/* Both equations, as the design has them, with what they say. */
+static void print_ledger(const struct reading *reading, uint32_t number)
+{
+	struct ledger l;
+	uint64_t queued;
+
+	reading_ledger(reading, number, &l);
+	queued = l.on_links + l.held;
+	printf("\n  ledger  memory: %" PRIu64 " taken - %" PRIu64 " returned = %" PRIu64 " on links + %" PRIu64 " held: %s\n", l.taken,
+		l.returned, l.on_links, l.held, l.taken - l.returned == queued ? "balances" : "DOES NOT BALANCE");
+	printf("  ledger  flow:   %" PRIu64 " received + %" PRIu64 " created = %" PRIu64 " sent + %" PRIu64 " consumed + %" PRIu64
+		" dropped + %" PRIu64 " queued: %s\n", l.received, l.created, l.sent, l.consumed, l.dropped, queued,
+		l.received + l.created == l.sent + l.consumed + l.dropped + queued ? "balances" : "DOES NOT BALANCE");
+	if (l.lost_outside > 0)
+		printf("  lost outside of nf (by cards, the kernel): %" PRIu64 "\n", l.lost_outside);
+}
+
+static void print_worker(const struct reading *before, const struct reading *now, uint32_t number)
+{
+	const struct reading_worker *worker = &now->worker[number];
+	char half[SHORT], most[SHORT], nearly[SHORT];
+	int32_t pid = stats_header(now->stats)->worker_pid[number];
+
+	printf("\nworker %u: ", number + 1);
+	if (now->runs && pid != 0)
+		printf("process %d, ", pid);
+	printf("%s; %" PRIu64 " breaths, %" PRIu64 " sleeps; a breath takes %s (half), %s (99 %%), %s (99.9 %%)\n",
+		stats_state_names[worker->state], worker->value[reading_find(worker, STATS_ENGINE, 0, "breaths")],
+		worker->value[reading_find(worker, STATS_ENGINE, 0, "sleeps")], duration_text(reading_breath(now, number, 0.5), half),
+		duration_text(reading_breath(now, number, 0.99), most), duration_text(reading_breath(now, number, 0.999), nearly));
+	if (worker->torn)
+		printf("  this worker died in the middle of a snapshot: numbers may not fit together\n");
+	print_apps(before, now, number);
+	print_links(before, now, number);
+	print_ledger(now, number);
+}
+
+void stats_print_text(const struct reading *before, const struct reading *now, uint32_t worker)
+{
+	print_head(now);
+	for (uint32_t w = 0; w < now->workers; w++)
+		if (worker == UINT32_MAX || worker == w)
+			print_worker(before, now, w);
+}

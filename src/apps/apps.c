@@ -1,6 +1,7 @@
 /* apps -- the one table of native app classes: a new app is one line in each list. */
 #include "apps/apps.h"
 
+/* The list ends with an empty line, so that adding an app is a change of one line. */
 #define CLASSES(X) \
 	X(basic_delay) \
 	X(basic_drop) \
@@ -16,7 +17,7 @@
 	X(basic_tee) \
 	X(basic_truncate) \
 	X(socket_raw) \
-	X(tap_tap)
+	X(tap_tap) \
 
 #define DECLARE(class) extern const struct app_class class##_class;
 CLASSES(DECLARE)

@@ -76,6 +76,7 @@ PUBLIC := \
 	src/lib/heap.h \
 
 LUA := \
+	lua/nf/config.lua \
 	lua/nf/core.lua \
 	lua/nf/link.lua \
 	lua/nf/outside.lua \
@@ -107,6 +108,12 @@ SOURCES := \
 	src/core/clock.c \
 	src/core/engine_ledger.c \
 	src/core/error.c \
+	src/core/graph.c \
+	src/core/graph_check.c \
+	src/core/graph_diff.c \
+	src/core/graph_link.c \
+	src/core/graph_load.c \
+	src/core/graph_order.c \
 	src/core/instance.c \
 	src/core/job.c \
 	src/core/link.c \

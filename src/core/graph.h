@@ -8,7 +8,7 @@ struct graph_app {
 	const char *const *input_names, *const *output_names;   /* its ports, NULL at the end: the class's, or for "*" those linked */
 	struct app *checked;                    /* a decoded instance that never runs: for check, resources, holds, messages */
 	uint64_t hash;                          /* of class name, parameters, the module's sources and the content of files that
-	                                         * a parameter names and that are only read */
+	                                         * are only read (beyond 64 MiB: inode, size and time in place of content) */
 };
 
 struct graph_link {
@@ -38,7 +38,11 @@ struct graph {
 	struct arena arena;
 };
 
-/* Evaluate a configuration file in a child process, limited in time (10 s) and memory (1 GiB), and check everything.
+/* What an evaluation may take: seconds, also of processor time, and bytes of Lua memory. 10 s and 1 GiB; tests set less. */
+extern uint32_t graph_seconds;
+extern uint64_t graph_bytes;
+
+/* Evaluate a configuration file in a child process, limited in time and memory, and check everything.
  * `arguments` (NULL at the end) is what stood behind `--`: `...` and `arg` of the file.
  *   gives: a graph; NULL when there are messages in errors (all that could be found) */
 struct graph *graph_load(const char *file, const char *const *arguments, struct errors *errors);

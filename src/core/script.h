@@ -47,6 +47,9 @@ int script_module_new(struct script_module **module, const char *name, const str
 struct lua_State;
 struct lua_State *script_state_new(void);
 
+/* The same with an allocator of the caller's own (lua_Alloc), which may refuse. */
+struct lua_State *script_state_new_with(void *(*allocate)(void *context, void *block, size_t old, size_t size), void *context);
+
 /* A lua_CFunction: a list of { name, text } of all that is embedded, in the order of the build. */
 int script_source_push(struct lua_State *L);
 

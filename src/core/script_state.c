@@ -69,10 +69,9 @@ static int open_all(lua_State *L)
 	return 0;
 }
 
-lua_State *script_state_new(void)
+/* Fill a new state; NULL when there is none, or memory is short. */
+static lua_State *fill(lua_State *L)
 {
-	lua_State *L = luaL_newstate();
-
 	if (L == NULL)
 		return NULL;
 	if (lua_cpcall(L, open_all, NULL) != 0) {
@@ -80,4 +79,14 @@ lua_State *script_state_new(void)
 		return NULL;
 	}
 	return L;
+}
+
+lua_State *script_state_new(void)
+{
+	return fill(luaL_newstate());
+}
+
+lua_State *script_state_new_with(void *(*allocate)(void *context, void *block, size_t old, size_t size), void *context)
+{
+	return fill(lua_newstate(allocate, context));
 }

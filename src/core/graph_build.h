@@ -1,0 +1,52 @@
+#pragma once
+/* graph_build -- the parts that make a graph of a configuration; used by graph*.c only. */
+#include "core/core.h"
+
+/* The ports of one side of an app while links are being read. */
+struct build_ports {
+	const char **name;              /* bare names; of "*" those that links have named so far; NULL at the end */
+	uint32_t *link;                 /* for each: number of the link at it + 1; 0: none */
+	bool *optional;
+	uint32_t count, room;
+	bool any;                       /* "*" */
+	uint32_t text;                  /* the last link text that named the app, from 1 */
+	bool doubtful;                  /* a wrong link names the app: what is not linked may have been meant there */
+};
+
+/* What is known of a worker while it is being built, beside its struct graph_worker. */
+struct build {
+	struct graph *graph;
+	struct graph_worker *worker;
+	struct build_ports *input, *output;     /* of each app */
+	struct errors *errors;
+	const struct value *modules;            /* the child's description of Lua modules */
+};
+
+/* Names of apps, workers and ports: 1 .. GRAPH_NAME letters, digits, _ and -. */
+enum { GRAPH_NAME = 31 };
+bool graph_name_is_good(const char *name, size_t length);
+#define GRAPH_NAME_RULE "accepted: 1..31 letters, digits, _ and -"
+
+/* A string of the configuration for a message: at most 95 bytes, without control characters. */
+enum { GRAPH_SHOWN = 100 };
+const char *graph_show(const struct value *string, char shown[GRAPH_SHOWN]);
+
+/* "a, b, c" of a list of names into text. gives: text */
+const char *graph_list(const char *const *names, char *text, size_t size);
+
+/* Read the apps of a worker: names and classes; ports are laid out, nothing is decoded yet. */
+void graph_read_apps(struct build *b, const struct value *apps);
+
+/* Read the links of a worker into worker->link, and find what is wrong with them and with unlinked ports. */
+void graph_read_links(struct build *b, const struct value *links);
+
+/* Decode and check each app, ask for its resources, add up the packets that the worker needs, hash. */
+void graph_check_apps(struct build *b);
+
+/* Put worker->order in topological order, and mark the links that close a cycle. */
+void graph_order(struct graph_worker *worker, struct arena *arena);
+
+/* The child: evaluate a file (text NULL) or a text, and give what it sends.
+ *   gives: 0 and a value { config =, modules = } to be freed; fails: a message in errors */
+int graph_evaluate(const char *file, const char *text, const char *folder, const char *const *arguments, struct value **value,
+	struct errors *errors);

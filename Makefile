@@ -100,9 +100,9 @@ SOURCES := \
 	src/apps/basic/source.c \
 	src/apps/basic/split.c \
 	src/apps/basic/tee.c \
+	src/apps/basic/truncate.c \
 	src/apps/socket/raw.c \
 	src/apps/tap/tap.c \
-	src/apps/basic/truncate.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \

@@ -4,7 +4,7 @@
 
 #include "apps/apps.h"
 
-enum { OPTION_WIDTH = 26 };             /* columns of an option and its value */
+enum { COLUMNS = 100, OPTION_WIDTH = 26 };      /* of a line; of an option and its value */
 
 void help_sentence(FILE *out, const char *help)
 {
@@ -16,6 +16,28 @@ const char *help_details(const char *help)
 	const char *newline = strchr(help, '\n');
 
 	return newline != NULL && newline[1] != '\0' ? newline + 1 : NULL;
+}
+
+void help_wrap(FILE *out, const char *text, int indent)
+{
+	int column = 0;
+
+	while (*text != '\0') {
+		int word = (int)strcspn(text, " \n");
+
+		if (column > 0 && column + 1 + word > COLUMNS)
+			column = fprintf(out, "\n") - 1;
+		if (column == 0)
+			column = fprintf(out, "%*s%.*s", indent, "", word, text);
+		else
+			column += fprintf(out, " %.*s", word, text);
+		text += word;
+		if (*text == '\n')
+			column = fprintf(out, "\n") - 1;
+		text += *text != '\0';
+	}
+	if (column > 0)
+		fputc('\n', out);
 }
 
 void help_programs(FILE *out)

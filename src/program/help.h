@@ -20,5 +20,8 @@ void help_markdown(FILE *out);
 /* Print the sentence of a help text: up to its first newline. */
 void help_sentence(FILE *out, const char *help);
 
+/* Print text behind `indent` blanks in lines of at most 100 columns; its own line breaks stay. */
+void help_wrap(FILE *out, const char *text, int indent);
+
 /* What follows the sentence, or NULL. */
 const char *help_details(const char *help);

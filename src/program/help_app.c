@@ -45,9 +45,15 @@ static void print_default(FILE *out, const struct param *param)
 		fputs("may be left out", out);
 }
 
-/* Call visit for each parameter and those in nested tables, with its path: "y", "y.z", "y[].z". */
-static void each_param(const struct param *params, const char *prefix, int depth,
-	void (*visit)(FILE *out, const char *path, const struct param *param), FILE *out)
+/* Where parameters are printed, and how. */
+struct page {
+	FILE *out;
+	int width;                      /* of the column of names */
+	void (*visit)(struct page *page, const char *path, const struct param *param);
+};
+
+/* Visit each parameter and those in nested tables, with its path: "y", "y.z", "y[].z". */
+static void each_param(struct page *page, const struct param *params, const char *prefix, int depth)
 {
 	for (const struct param *p = params; p != NULL && p->type != PARAM_END && depth < DEEPEST; p++) {
 		bool list = p->type == PARAM_LIST && p->item != NULL && p->item->type == PARAM_TABLE;
@@ -56,34 +62,45 @@ static void each_param(const struct param *params, const char *prefix, int depth
 
 		if (asprintf(&path, "%s%s", prefix, p->name) < 0)
 			return;
-		visit(out, path, p);
+		page->visit(page, path, p);
 		free(path);
 		if (fields == NULL || asprintf(&path, "%s%s%s.", prefix, p->name, list ? "[]" : "") < 0)
 			continue;
-		each_param(fields, path, depth + 1, visit, out);
+		each_param(page, fields, path, depth + 1);
 		free(path);
 	}
 }
 
-static void param_line(FILE *out, const char *path, const struct param *param)
+static void measure(struct page *page, const char *path, const struct param *param)
+{
+	(void)param;
+	if ((int)strlen(path) > page->width)
+		page->width = (int)strlen(path);
+}
+
+static void param_lines(struct page *page, const char *path, const struct param *param)
 {
 	char accepts[TEXT];
 
 	param_accepts(param, accepts, sizeof(accepts));
-	fprintf(out, "  %-14s %s; ", path, accepts);
-	print_default(out, param);
-	fputc('\n', out);
+	fprintf(page->out, "  %-*s  %s; ", page->width, path, accepts);
+	print_default(page->out, param);
+	fputc('\n', page->out);
 	if (param->help != NULL)
-		fprintf(out, "  %-14s %s\n", "", param->help);
+		help_wrap(page->out, param->help, page->width + 4);
 }
 
 void help_app(FILE *out, const struct app_class *class)
 {
+	struct page page = { .out = out, .visit = measure };
+
 	fprintf(out, "%s -- ", class->name);
 	help_sentence(out, class->help);
 	fputs("\n\n", out);
-	if (help_details(class->help) != NULL)
-		fprintf(out, "%s\n\n", help_details(class->help));
+	if (help_details(class->help) != NULL) {
+		help_wrap(out, help_details(class->help), 0);
+		fputc('\n', out);
+	}
 	fputs("inputs:    ", out);
 	print_ports(out, class->inputs);
 	fputs("outputs:   ", out);
@@ -92,7 +109,9 @@ void help_app(FILE *out, const struct app_class *class)
 	print_names(out, "drops for: ", class->reasons);
 	if (class->params != NULL && class->params->type != PARAM_END) {
 		fputs("\nparameters:\n", out);
-		each_param(class->params, "", 0, param_line, out);
+		each_param(&page, class->params, "", 0);
+		page.visit = param_lines;
+		each_param(&page, class->params, "", 0);
 	}
 }
 
@@ -113,22 +132,24 @@ static void markdown_cell(FILE *out, const char *text)
 		fprintf(out, *text == '|' ? "\\%c" : "%c", *text == '\n' ? ' ' : *text);
 }
 
-static void markdown_param(FILE *out, const char *path, const struct param *param)
+static void markdown_param(struct page *page, const char *path, const struct param *param)
 {
 	char accepts[TEXT];
 
 	param_accepts(param, accepts, sizeof(accepts));
-	fprintf(out, "| `%s` | ", path);
-	markdown_cell(out, accepts);
-	fputs(" | ", out);
-	print_default(out, param);
-	fputs(" | ", out);
-	markdown_cell(out, param->help != NULL ? param->help : "");
-	fputs(" |\n", out);
+	fprintf(page->out, "| `%s` | ", path);
+	markdown_cell(page->out, accepts);
+	fputs(" | ", page->out);
+	print_default(page->out, param);
+	fputs(" | ", page->out);
+	markdown_cell(page->out, param->help != NULL ? param->help : "");
+	fputs(" |\n", page->out);
 }
 
 static void markdown_app(FILE *out, const struct app_class *class)
 {
+	struct page page = { .out = out, .visit = markdown_param };
+
 	fprintf(out, "\n## %s\n\n", class->name);
 	help_sentence(out, class->help);
 	fputc('\n', out);
@@ -142,7 +163,7 @@ static void markdown_app(FILE *out, const struct app_class *class)
 	print_names(out, "- drops for: ", class->reasons);
 	if (class->params != NULL && class->params->type != PARAM_END) {
 		fputs("\n| parameter | accepts | | meaning |\n|---|---|---|---|\n", out);
-		each_param(class->params, "", 0, markdown_param, out);
+		each_param(&page, class->params, "", 0);
 	}
 }
 

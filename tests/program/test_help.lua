@@ -27,8 +27,16 @@ function TestHelp:testEveryAppIsDescribed()
     lu.assertEquals(code, 0)
     lu.assertStrMatches(text, name:gsub("%.", "%%.") .. " %-%- %u[^\n]+%.\n\n.*inputs:    [^\n]+\noutputs:   [^\n]+\n.*")
     local params = text:match("\nparameters:\n(.*)")
-    -- Each parameter has a line with what is accepted and its default, then one with its help.
-    if params then lu.assertEquals((params:gsub("  %S+ +[^\n]+; [^\n]+\n               +%S[^\n]+\n", "")), "", name) end
+    -- Each parameter has a line with what is accepted and its default, then its help.
+    if params then
+      local rest = ("\n" .. params):gsub("\n    +%S[^\n]+", ""):gsub("\n  %S+ +[^\n]+; [^\n]+", "")
+      lu.assertEquals(rest, "\n", name)
+      local _, lines = ("\n" .. params):gsub("\n  %S[^\n]+; [^\n]+\n    ", "")
+      lu.assertEquals(lines, select(2, ("\n" .. params):gsub("\n  %S", "")), name)
+    end
+    for line in text:gmatch("[^\n]+") do
+      if not line:match("^  %S") and not line:match("^[%w_.]+ %-%- ") then lu.assertTrue(#line <= 100, line) end
+    end
   end
 end
 

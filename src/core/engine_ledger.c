@@ -72,7 +72,8 @@ bool ledger_balances(const struct ledger *l, char *text, size_t size)
 	return memory && in == out;
 }
 
-static uint64_t *publish_app(uint64_t *value, const struct app *app)
+/* `held` is as old as the ledger. */
+static uint64_t *publish_app(uint64_t *value, const struct app *app, uint32_t held)
 {
 	uint32_t counters = app_name_count(app->class->counters), reasons = app->reason_count + APP_REASONS;
 	uint64_t dropped = 0;
@@ -89,7 +90,7 @@ static uint64_t *publish_app(uint64_t *value, const struct app *app)
 	*value++ = app->cycles;
 	*value++ = app->packets;
 	*value++ = app->calls;
-	*value++ = app->class->held != NULL ? app->class->held(app) : 0;
+	*value++ = held;
 	*value++ = app->down;
 	for (uint32_t i = 0; i < counters; i++)
 		*value++ = app->counter[i];
@@ -106,11 +107,14 @@ void engine_publish(struct engine *engine)
 
 	if (clock_now() >= engine->next_ledger_ns) {
 		engine_ledger(engine, &engine->published);
+		for (uint32_t i = 0; i < wiring->app_count; i++)
+			if (wiring->app[i]->class->held != NULL)
+				wiring->held[i] = wiring->app[i]->class->held(wiring->app[i]);
 		engine->next_ledger_ns = clock_now() + LEDGER_NS;
 	}
 	value = first = stats_begin(engine->stats, engine->worker);
 	for (uint32_t i = 0; i < wiring->app_count; i++)
-		value = publish_app(value, wiring->app[i]);
+		value = publish_app(value, wiring->app[i], wiring->held[i]);
 	for (uint32_t i = 0; i < wiring->link_count; i++) {
 		const struct link *link = wiring->link[i];
 

@@ -31,6 +31,7 @@ static void free_arrays(struct engine_wiring *wiring)
 	free(wiring->step);
 	free(wiring->pull);
 	free(wiring->tick);
+	free(wiring->held);
 	free(wiring);
 }
 
@@ -66,7 +67,9 @@ static struct engine_wiring *wiring_new(const struct graph_worker *graph)
 	wiring->step = zeroed(graph->app_count, sizeof(*wiring->step));
 	wiring->pull = zeroed(graph->app_count, sizeof(*wiring->pull));
 	wiring->tick = zeroed(graph->app_count, sizeof(*wiring->tick));
-	if (wiring->app && wiring->link && wiring->input && wiring->output && wiring->step && wiring->pull && wiring->tick)
+	wiring->held = zeroed(graph->app_count, sizeof(*wiring->held));
+	if (wiring->app && wiring->link && wiring->input && wiring->output && wiring->step && wiring->pull && wiring->tick &&
+		wiring->held)
 		return wiring;
 	free_arrays(wiring);
 	return NULL;

@@ -22,6 +22,7 @@ struct engine_wiring {
 	uint32_t step_count, pull_count, tick_count;
 	struct engine_step *step;               /* topological order */
 	struct app **pull, **tick;
+	uint32_t *held;                         /* per app: packets held when the ledger was taken last */
 	bool has_scripts;
 };
 

@@ -103,13 +103,6 @@ int memory_segment_add(uint8_t worker, enum packet_size size, uint32_t count, in
 	window_used += s->bytes;
 	if (number >= memory_segment_count)
 		memory_segment_count = number + 1;
-	for (uint32_t i = 0; i < s->count; i++) {
-		struct packet *p = segment_packet(s, i);
-
-		*p = (struct packet){ .room = stride - (uint32_t)sizeof(*p), .segment = s->number, .size = s->size,
-			.worker = worker };
-		p->data = (uint8_t *)(p + 1) + PACKET_HEADROOM;
-	}
 	return (int)number;
 }
 
@@ -140,11 +133,16 @@ int memory_worker_add(uint16_t segment)
 		return nf_fail(ENOMEM, "no memory for a list of %u packets", pool->capacity + s->count);
 	pool->stack = stack;
 	pool->capacity += s->count;
-	/* From the last to the first, so that the first ones are taken first: fewer pages are touched. */
+	/* From the last to the first, so that the first ones are taken first. The fixed fields are written here, by their owner:
+	 * a worker that died may have left anything. */
 	for (uint32_t i = s->count; i-- > 0;) {
-		pool->stack[pool->count++] = segment_packet(s, i);
+		struct packet *p = segment_packet(s, i);
+
+		*p = (struct packet){ .data = (uint8_t *)(p + 1) + PACKET_HEADROOM, .room = s->stride - (uint32_t)sizeof(*p),
+			.segment = s->number, .size = s->size, .worker = s->worker };
+		pool->stack[pool->count++] = p;
 		if (PACKET_DEBUG)
-			packet_debug_free(segment_packet(s, i));
+			packet_debug_free(p);
 	}
 	return 0;
 }

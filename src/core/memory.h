@@ -30,7 +30,7 @@ extern uint32_t memory_segment_count;
  *   fails: -ENOMEM */
 int memory_reserve(void) __attribute__((warn_unused_result));
 
-/* Make a segment of `count` packets (rounded up to whole pages) for a worker and write its packets' fixed fields.
+/* Make a segment of `count` packets (rounded up to whole pages) for a worker, which makes packets of it in memory_worker_start.
  * Huge pages when enough are free on the node, else ordinary pages. node: NUMA node, -1: any.
  *   gives: the segment's number
  *   fails: -ENOMEM, -ENOSPC (no segment number, no window left); nothing is left behind */

@@ -1,0 +1,231 @@
+/* supervisor_child -- the workers' processes: fork, reports, death, restart. See supervisor.h. */
+#include "core/supervisor_state.h"
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	CRASHES_MOST = 5,               /* restarts of one worker within CRASH_WINDOW_NS; then the run is given up */
+	FIRST_BACKOFF_NS = 20000000,    /* doubled with each death within the window */
+	EXIT_WORKER = 3
+};
+#define CRASH_WINDOW_NS 60000000000ULL
+
+void supervisor_on_stop(int signal_number)
+{
+	(void)signal_number;
+	worker_stop();
+}
+
+/* The worker's process from its first to its last instruction. */
+static void be_worker(struct supervisor *s, uint32_t number, int control, int resource) __attribute__((noreturn));
+static void be_worker(struct supervisor *s, uint32_t number, int control, int resource)
+{
+	struct sigaction action = { .sa_handler = supervisor_on_stop };
+	struct worker_report report;
+	char prefix[32];
+	int code;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);       /* no worker outlives its supervisor */
+	prctl(PR_SET_NAME, "nf-worker");
+	sigaction(SIGTERM, &action, NULL);
+	signal(SIGINT, SIG_IGN);                /* a terminal sends it to all of us; the supervisor passes it on as SIGTERM */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &s->before, NULL);
+	close(s->signals);
+	close(s->lock);
+	for (uint32_t i = 0; i < s->graph->worker_count; i++) {
+		if (s->child[i].control >= 0)
+			close(s->child[i].control);
+		if (s->child[i].resource >= 0)
+			close(s->child[i].resource);
+	}
+	if (s->graph->worker_count > 1) {
+		snprintf(prefix, sizeof(prefix), "worker %.20s: ", s->graph->worker[number].name);
+		log_prefix(prefix);
+	}
+	resource_ask(resource);
+	code = worker_run(s->graph, number, &s->options->worker, s->result->stats, control, &report);
+	_exit(code < 0 ? EXIT_WORKER : 0);
+}
+
+/* Fork worker `number`. */
+int supervisor_start_worker(struct supervisor *s, uint32_t number)
+{
+	struct child *child = &s->child[number];
+	int control[2], resource[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0)
+		return nf_fail(errno, "no socket for a worker: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, resource) != 0) {
+		close(control[0]);
+		close(control[1]);
+		return nf_fail(errno, "no socket for a worker: %s", strerror(errno));
+	}
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		close(control[0]);
+		close(resource[0]);
+		be_worker(s, number, control[1], resource[1]);
+	}
+	close(control[1]);
+	close(resource[1]);
+	if (pid < 0) {
+		close(control[0]);
+		close(resource[0]);
+		return nf_fail(errno, "cannot start a worker: %s", strerror(errno));
+	}
+	child->pid = pid;
+	child->control = control[0];
+	child->resource = resource[0];
+	child->ready = child->ended = false;
+	child->restart_ns = CLOCK_NEVER;
+	stats_header(s->result->stats)->worker_pid[number] = pid;
+	return 0;
+}
+
+void supervisor_give_up(struct supervisor *s, const char *text)
+{
+	if (!s->failed)
+		snprintf(s->text, sizeof(s->text), "%s", text);
+	s->failed = true;
+}
+
+void supervisor_signal_workers(struct supervisor *s, int signal_number)
+{
+	for (uint32_t i = 0; i < s->graph->worker_count; i++) {
+		if (s->child[i].pid > 0)
+			kill(s->child[i].pid, signal_number);
+		s->child[i].restart_ns = CLOCK_NEVER;
+	}
+}
+
+/* Everybody has prepared: let them run. A restarted worker need not wait. */
+static void release(struct supervisor *s)
+{
+	uint32_t count = s->graph->worker_count;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!s->child[i].ready && !s->started)
+			return;
+	for (uint32_t i = 0; i < count; i++)
+		if (s->child[i].ready && s->child[i].control >= 0)
+			send(s->child[i].control, "g", 1, MSG_NOSIGNAL);
+	s->started = true;
+}
+
+/* One message of a worker. Hostile: its size and type are checked, its text ends where the buffer ends. */
+void supervisor_read_report(struct supervisor *s, uint32_t number)
+{
+	struct child *child = &s->child[number];
+	struct worker_report report;
+	ssize_t n = recv(child->control, &report, sizeof(report), MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n != (ssize_t)sizeof(report)) {
+		close(child->control);
+		child->control = -1;
+		return;
+	}
+	report.text[sizeof(report.text) - 1] = '\0';
+	if (report.type == WORKER_READY && !child->ready) {
+		child->ready = true;
+		release(s);
+	} else if (report.type == WORKER_FAILED) {
+		child->ended = true;
+		supervisor_give_up(s, report.text);
+		supervisor_signal_workers(s, SIGTERM);
+	} else if (report.type == WORKER_ENDED) {
+		child->ended = true;
+		child->report = report;
+	} else {
+		log_error("worker %u sent what no worker sends; it is ended", number);
+		kill(child->pid, SIGKILL);
+	}
+}
+
+/* A worker that has not said that it has ended is dead by accident: start another one, a little later each time. */
+static void on_death(struct supervisor *s, uint32_t number, int status)
+{
+	struct child *child = &s->child[number];
+	uint64_t now = clock_system_ns();
+	char how[64];
+
+	while (child->control >= 0 && !child->ended) {
+		struct pollfd waiting = { .fd = child->control, .events = POLLIN };
+
+		if (poll(&waiting, 1, 0) <= 0 || !(waiting.revents & POLLIN))
+			break;
+		supervisor_read_report(s, number);
+	}
+	if (child->control >= 0)
+		close(child->control);
+	if (child->resource >= 0)
+		close(child->resource);
+	child->control = child->resource = -1;
+	child->pid = 0;
+	stats_header(s->result->stats)->worker_pid[number] = 0;
+	if (child->ended)
+		return;
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(how, sizeof(how), "ended with code %d", WEXITSTATUS(status));
+	s->result->crashes++;
+	if (child->deaths == 0 || now - child->first_death_ns > CRASH_WINDOW_NS) {
+		child->first_death_ns = now;
+		child->deaths = 0;
+	}
+	child->deaths++;
+	if (s->stops > 0 || s->failed || !s->started || child->deaths > CRASHES_MOST) {
+		char text[ERROR_TEXT];
+
+		snprintf(text, sizeof(text), "worker '%s' %s%s", s->graph->worker[number].name, how,
+			child->deaths > CRASHES_MOST ? ", again and again; given up" : "");
+		child->ended = true;
+		supervisor_give_up(s, text);
+		supervisor_signal_workers(s, SIGTERM);
+		return;
+	}
+	child->restart_ns = now + ((uint64_t)FIRST_BACKOFF_NS << (child->deaths - 1));
+	log_error("worker '%s' %s; it is started again", s->graph->worker[number].name, how);
+}
+
+void supervisor_reap(struct supervisor *s)
+{
+	for (uint32_t i = 0; i < s->graph->worker_count; i++) {
+		int status;
+
+		if (s->child[i].pid > 0 && waitpid(s->child[i].pid, &status, WNOHANG) == s->child[i].pid)
+			on_death(s, i, status);
+	}
+}
+
+/* Start again those whose time has come; gives how many milliseconds until the next one, -1: none. */
+int supervisor_restart(struct supervisor *s)
+{
+	uint64_t now = clock_system_ns(), next = CLOCK_NEVER;
+
+	for (uint32_t i = 0; i < s->graph->worker_count; i++) {
+		struct child *child = &s->child[i];
+
+		if (child->restart_ns > now) {
+			next = child->restart_ns < next ? child->restart_ns : next;
+			continue;
+		}
+		if (supervisor_start_worker(s, i) < 0) {
+			supervisor_give_up(s, nf_error());
+			child->restart_ns = CLOCK_NEVER;
+			supervisor_signal_workers(s, SIGTERM);
+		}
+	}
+	return next == CLOCK_NEVER ? -1 : (int)((next - now) / 1000000) + 1;
+}
+

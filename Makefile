@@ -107,6 +107,9 @@ SOURCES := \
 	src/core/arena.c \
 	src/core/clock.c \
 	src/core/engine_ledger.c \
+	src/core/engine.c \
+	src/core/engine_idle.c \
+	src/core/engine_plan.c \
 	src/core/error.c \
 	src/core/graph.c \
 	src/core/graph_check.c \
@@ -141,8 +144,11 @@ SOURCES := \
 	src/core/script_value.c \
 	src/core/script_watch.c \
 	src/core/stats.c \
+	src/core/supervisor.c \
+	src/core/supervisor_child.c \
 	src/core/value.c \
 	src/core/value_print.c \
+	src/core/worker.c \
 	src/lib/bytes.c \
 	src/lib/capture.c \
 	src/lib/capture_pcapng.c \
@@ -180,6 +186,7 @@ SOURCES := \
 	src/program/main.c \
 	src/program/options.c \
 	src/program/ps.c \
+	src/program/run.c \
 	src/program/reading.c \
 	src/program/stats.c \
 	src/program/stats_json.c \

@@ -49,6 +49,18 @@ static const struct program_option stop_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option run_options[] = {
+	{ "--name", "NAME", "Name of the instance, for nf ps, nf stats and nf stop (the file's name without .lua)." },
+	{ "--cpu", "N", "Run the packet thread on this processor (anywhere)." },
+	{ "--duration", "TIME", "End after this time, for example 10s (until all inputs end, or a signal)." },
+	{ "--idle", "busy|adaptive|wait", "What to do when no packets come: poll, sleep a little longer each time, or block (adaptive)." },
+	{ "--clock", "real|virtual", "Virtual time goes on from packet to packet: a run on captures is repeatable (real)." },
+	{ "--seed", "N", "Where all random numbers come from (another one each time; 1 with a virtual clock)." },
+	{ "--single-process", NULL, "No supervisor, no worker: everything in this process, for debuggers." },
+	{ "--quiet", NULL, "Do not print what each app did at the end." },
+	{ NULL, NULL, NULL },
+};
+
 const struct program programs[] = {
 	{ "bench", "[NAME...]", "Measure what packets, links, apps and files cost on this machine.", bench_options, program_bench },
 	{ "doctor", NULL, "Tell what of this machine nf can use, and how the rest is mended.\n"
@@ -58,6 +70,10 @@ const struct program programs[] = {
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
 	{ "ps", NULL, "List the instances of nf that run.\n"
 		"A stale one was killed: the next nf run of its name takes its place.", ps_options, program_ps },
+	{ "run", "FILE [-- ARGS]", "Run the graph that a configuration file describes.\n"
+		"The supervisor opens devices and files; a worker process for each core moves the packets. It ends when all inputs have "
+		"ended, after --duration, or when it is told to (nf stop, SIGINT, SIGTERM): then it drains and prints what each app did.",
+		run_options, program_run },
 	{ "stats", "NAME", "Tell what an instance has done, app by app, and where every packet is.\n"
 		"It ends with 1 when the ledger does not balance: a packet was lost, made or counted twice.", stats_options, program_stats },
 	{ "stop", "NAME...", "Ask instances to drain and end, and wait until they have.", stop_options, program_stop },

@@ -35,5 +35,6 @@ int program_doctor(int argc, char **argv);
 int program_help(int argc, char **argv);
 int program_lua(int argc, char **argv);
 int program_ps(int argc, char **argv);
+int program_run(int argc, char **argv);
 int program_stats(int argc, char **argv);
 int program_stop(int argc, char **argv);

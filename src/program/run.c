@@ -1,0 +1,160 @@
+/* run -- `nf run FILE`: check a configuration, run its graph, tell how it ended. */
+#include "program/options.h"
+#include "program/program.h"
+
+#include "core/worker.h"
+
+#include "core/supervisor.h"
+
+#include <libgen.h>
+#include <unistd.h>
+
+static const char *const clock_names[] = { "real", "virtual", NULL };
+
+/* What the user asked for; gives OPTIONS_GO or an exit code. */
+static int read_options(const struct options *options, struct supervisor_options *run)
+{
+	uint64_t cpu = 0, seed = 0, duration = 0;
+	uint32_t idle = ENGINE_ADAPTIVE, clock = 0;
+
+	if (!options_number(options, "--cpu", 0, (uint64_t)sysconf(_SC_NPROCESSORS_CONF) - 1, &cpu) ||
+		!options_number(options, "--seed", 0, UINT64_MAX, &seed) || !options_duration(options, "--duration", &duration) ||
+		!options_choice(options, "--idle", engine_idle_names, &idle) ||
+		!options_choice(options, "--clock", clock_names, &clock))
+		return EXIT_USAGE;
+	run->worker.cpu = options_has(options, "--cpu") ? (int)cpu : -1;
+	run->worker.idle = (enum engine_idle)idle;
+	run->worker.duration_ns = duration;
+	run->worker.virtual_clock = clock == 1;
+	run->single_process = options_has(options, "--single-process");
+	/* A virtual run is repeatable, so its seed is fixed unless given; a real one takes a new seed each time. */
+	random_seed = 1;
+	if (options_has(options, "--seed"))
+		random_seed = seed;
+	else if (clock == 0 && getentropy(&random_seed, sizeof(random_seed)) != 0)
+		random_seed = clock_system_ns();
+	return OPTIONS_GO;
+}
+
+/* "router.lua" runs under the name "router". */
+static void default_name(const char *file, char *name, size_t size)
+{
+	char *copy = strdup(file), *dot;
+
+	snprintf(name, size, "%s", copy != NULL ? basename(copy) : "nf");
+	free(copy);
+	dot = strrchr(name, '.');
+	if (dot != NULL && dot != name)
+		*dot = '\0';
+	for (char *c = name; *c != '\0'; c++)
+		if (strchr(" \t/:", *c) != NULL)
+			*c = '-';
+}
+
+static void print_reasons(struct stats *stats, uint32_t worker, const uint64_t *value, uint32_t first, uint32_t number)
+{
+	const struct stats_entry *entry = stats_entries(stats, worker);
+	uint32_t count = stats_block(stats, worker)->count;
+	const char *comma = "";
+
+	for (uint32_t i = first; i < count && entry[i].kind <= STATS_REASON && entry[i].owner_number == number; i++) {
+		if (entry[i].kind == STATS_APP || value[i] == 0)
+			continue;
+		printf("%s %s %llu", comma, entry[i].name, (unsigned long long)value[i]);
+		comma = ",";
+	}
+	printf("\n");
+}
+
+/* A line per app: what it brought in and what became of it. */
+static void print_worker(struct stats *stats, uint32_t worker, int width)
+{
+	uint32_t count = stats_block(stats, worker)->count, fields = app_name_count(stats_app_names);
+	const struct stats_entry *entry = stats_entries(stats, worker);
+	uint64_t *value = calloc(count, sizeof(*value));
+
+	if (value == NULL || stats_read(stats, worker, value, NULL) < 0) {
+		free(value);
+		return;
+	}
+	for (uint32_t i = 0; i < count && entry[i].kind <= STATS_REASON; i++) {
+		if (entry[i].kind != STATS_APP || strcmp(entry[i].name, stats_app_names[0]) != 0)
+			continue;
+		/* received, created, sent, consumed, dropped, ..., packets: the order of stats_app_names */
+		printf("  %-*s %12llu %12llu %12llu %12llu %12llu ", width, entry[i].owner, (unsigned long long)value[i + 7],
+			(unsigned long long)(value[i] + value[i + 1]), (unsigned long long)value[i + 2],
+			(unsigned long long)value[i + 3], (unsigned long long)value[i + 4]);
+		print_reasons(stats, worker, value, i + fields, entry[i].owner_number);
+	}
+	free(value);
+}
+
+static int name_width(struct stats *stats)
+{
+	size_t width = 6;
+
+	for (uint32_t w = 0; w < stats_header(stats)->workers; w++) {
+		const struct stats_entry *entry = stats_entries(stats, w);
+
+		for (uint32_t i = 0; i < stats_block(stats, w)->count; i++)
+			if (entry[i].kind == STATS_APP && strlen(entry[i].owner) > width)
+				width = strlen(entry[i].owner);
+	}
+	return (int)width;
+}
+
+/* How it ended: what each app did, and the ledger. */
+static void print_result(const struct supervisor_result *result)
+{
+	const struct ledger *l = &result->ledger;
+	int width = name_width(result->stats);
+
+	printf("  %-*s %12s %12s %12s %12s %12s  %s\n", width, "app", "packets", "in", "out", "consumed", "dropped", "counters");
+	for (uint32_t i = 0; i < stats_header(result->stats)->workers; i++)
+		print_worker(result->stats, i, width);
+	printf("ledger: %llu received + %llu created = %llu sent + %llu consumed + %llu dropped + %llu queued: %s\n",
+		(unsigned long long)l->received, (unsigned long long)l->created, (unsigned long long)l->sent,
+		(unsigned long long)l->consumed, (unsigned long long)l->dropped, (unsigned long long)(l->on_links + l->held),
+		result->balanced ? "it balances" : "IT DOES NOT BALANCE");
+	if (l->lost_outside > 0)
+		printf("lost outside of nf (by the kernel or a card): %llu\n", (unsigned long long)l->lost_outside);
+	if (!result->balanced)
+		printf("%s\n", result->unbalanced);
+}
+
+int program_run(int argc, char **argv)
+{
+	struct supervisor_options run = { 0 };
+	struct supervisor_result result = { 0 };
+	struct errors errors = { 0 };
+	struct options options;
+	struct graph *graph;
+	char name[INSTANCE_NAME + 1];
+	int code = options_parse(&options, argc, argv);
+
+	if (code != OPTIONS_GO || (code = read_options(&options, &run)) != OPTIONS_GO)
+		return code;
+	default_name(options.argument[0], name, sizeof(name));
+	run.name = options_has(&options, "--name") ? options_value(&options, "--name") : name;
+	graph = graph_load(options.argument[0], (const char *const *)options.rest, &errors);
+	if (graph == NULL) {
+		for (uint32_t i = 0; i < errors.count; i++)
+			fprintf(stderr, "nf run: %s\n", errors.text[i]);
+		errors_fini(&errors);
+		return EXIT_FAILED;
+	}
+	code = supervisor_run(graph, &run, &result);
+	if (code < 0) {
+		fprintf(stderr, "nf run: %s\n", nf_error());
+		code = EXIT_FAILED;
+	} else {
+		if (!options_has(&options, "--quiet"))
+			print_result(&result);
+		code = result.balanced ? EXIT_DONE : EXIT_FAILED;
+		if (!result.balanced && options_has(&options, "--quiet"))
+			fprintf(stderr, "nf run: %s\n", result.unbalanced);
+	}
+	stats_close(result.stats);
+	graph_free(graph);
+	return code;
+}

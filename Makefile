@@ -113,6 +113,7 @@ SOURCES := \
 	src/core/error.c \
 	src/core/graph.c \
 	src/core/graph_check.c \
+	src/core/graph_describe.c \
 	src/core/graph_diff.c \
 	src/core/graph_link.c \
 	src/core/graph_load.c \

@@ -56,6 +56,12 @@ struct graph *graph_from_text(const char *source, const char *name, const char *
 
 void graph_free(struct graph *graph);
 
+/* The class of a Lua app that stands in no configuration: an embedded one ("lua.NAME"), or a module in `folder`. For help.
+ *   gives: its module, in arena, and the value that it needs as long (to be freed); NULL when there is none of that name,
+ *          or, with messages in errors, when it is a bad one */
+struct script_module *graph_describe(const char *name, const char *folder, struct arena *arena, struct value **value,
+	struct errors *errors);
+
 /* What a change from one graph to another does, worker by worker. */
 enum graph_verb { GRAPH_KEEP, GRAPH_RECONFIGURE, GRAPH_REPLACE, GRAPH_START, GRAPH_STOP,   /* apps */
 	GRAPH_LINK_KEEP, GRAPH_LINK_ADD, GRAPH_LINK_REMOVE };

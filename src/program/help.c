@@ -2,9 +2,11 @@
 #include "program/help.h"
 #include "program/options.h"
 
-#include "apps/apps.h"
-
-enum { COLUMNS = 100, OPTION_WIDTH = 26 };      /* of a line; of an option and its value */
+enum {
+	COLUMNS = 100,                  /* of a line */
+	OPTION_WIDTH = 26,              /* columns of an option and its value */
+	NAMES_MOST = 1000               /* programs and apps among which the nearest is looked for */
+};
 
 void help_sentence(FILE *out, const char *help)
 {
@@ -80,67 +82,53 @@ void help_program(const struct program *program)
 		printf("\n%s\n", help_details(program->help));
 }
 
-/* All names that nf help knows, NULL at the end; to be freed. */
-static const char **all_names(void)
+/* The name of a program or app that looks most like `name`; "" when none does. */
+static void find_nearest(const char *name, char *nearest, size_t size)
 {
-	const char **names;
+	const char *names[NAMES_MOST + 1] = { NULL };
+	char *text = NULL, *rest;
+	size_t length = 0;
 	uint32_t n = 0;
+	FILE *out = open_memstream(&text, &length);
 
-	for (const struct program *p = programs; p->name != NULL; p++)
-		n++;
-	for (const struct app_class *const *class = apps_table; *class != NULL; class++)
-		n++;
-	names = calloc(n + 2, sizeof(*names));
-	if (names == NULL)
-		return NULL;
-	n = 0;
-	for (const struct program *p = programs; p->name != NULL; p++)
-		names[n++] = p->name;
-	names[n++] = "apps";
-	for (const struct app_class *const *class = apps_table; *class != NULL; class++)
-		names[n++] = (*class)->name;
-	return names;
-}
-
-/* For the completion. */
-static void help_names(FILE *out)
-{
-	const char **names = all_names();
-
-	for (const char **name = names; name != NULL && *name != NULL; name++)
-		fprintf(out, "%s\n", *name);
-	free(names);
+	*nearest = '\0';
+	if (out == NULL)
+		return;
+	help_names(out);
+	fclose(out);
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL && n < NAMES_MOST; line = strtok_r(NULL, "\n", &rest))
+		names[n++] = line;
+	if (error_nearest(name, names) != NULL)
+		snprintf(nearest, size, "%s", error_nearest(name, names));
+	free(text);
 }
 
 /* Nothing of that name: say so, with the nearest. */
 static int unknown(const char *name)
 {
-	const char **names = all_names();
-	const char *nearest = names != NULL ? error_nearest(name, names) : NULL;
+	char nearest[64];
 
+	find_nearest(name, nearest, sizeof(nearest));
 	fprintf(stderr, "nf help: there is no program or app '%s'", name);
-	if (nearest != NULL)
+	if (nearest[0] != '\0')
 		fprintf(stderr, "; did you mean '%s'?", nearest);
 	fprintf(stderr, "\n         nf help lists the programs, nf help apps the apps\n");
-	free(names);
 	return EXIT_USAGE;
 }
 
-/* What the user named: a program, an app, or all apps. */
+/* What the user named: a program, all apps, or an app. */
 static int print_named(const char *name)
 {
 	const struct program *program = program_find(name);
-	const struct app_class *class = app_class_find(name);
+	int code = EXIT_DONE;
 
 	if (program != NULL)
 		help_program(program);
-	else if (class != NULL)
-		help_app(stdout, class);
 	else if (strcmp(name, "apps") == 0)
 		help_apps(stdout);
 	else
-		return unknown(name);
-	return EXIT_DONE;
+		code = help_app(stdout, name);
+	return code == EXIT_USAGE ? unknown(name) : code;
 }
 
 int program_help(int argc, char **argv)

@@ -12,10 +12,15 @@ void help_programs(FILE *out);
 void help_man(FILE *out);
 void help_bash(FILE *out);
 
-/* One app: its ports, parameters, counters and reasons. All apps, one line each. All apps as docs/apps.md. */
-void help_app(FILE *out, const struct app_class *class);
+/* One app: its ports, parameters, counters and reasons; an app in C, one in Lua that is embedded, or a Lua module in the folder
+ * where the user is.
+ *   gives: EXIT_DONE; EXIT_FAILED after messages on stderr; EXIT_USAGE when there is none of that name */
+int help_app(FILE *out, const char *name);
+
+/* All apps, one line each; all of them as docs/apps.md; all names, with those of the programs. */
 void help_apps(FILE *out);
 void help_markdown(FILE *out);
+void help_names(FILE *out);
 
 /* Print the sentence of a help text: up to its first newline. */
 void help_sentence(FILE *out, const char *help);

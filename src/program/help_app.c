@@ -3,6 +3,8 @@
 
 #include "apps/apps.h"
 
+static const char lua_prefix[] = "nf.apps.";    /* of embedded modules: "nf.apps.select" is the app lua.select */
+
 enum { TEXT = 1024, DEEPEST = 4 };      /* bytes of a description; parameters in parameters that are shown */
 
 /* "input, second (optional)", "one or more, of any name", "none". */
@@ -90,7 +92,7 @@ static void param_lines(struct page *page, const char *path, const struct param 
 		help_wrap(page->out, param->help, page->width + 4);
 }
 
-void help_app(FILE *out, const struct app_class *class)
+static void print_app(FILE *out, const struct app_class *class)
 {
 	struct page page = { .out = out, .visit = measure };
 
@@ -115,13 +117,81 @@ void help_app(FILE *out, const struct app_class *class)
 	}
 }
 
+/* Describe a Lua app.
+ *   gives: EXIT_DONE, EXIT_FAILED, EXIT_USAGE as help_app */
+static int visit_lua(FILE *out, const char *name, void (*visit)(FILE *out, const struct app_class *class))
+{
+	struct errors errors = { 0 };
+	struct arena arena = { 0 };
+	struct value *value;
+	struct script_module *module = graph_describe(name, ".", &arena, &value, &errors);
+	int code = module != NULL ? EXIT_DONE : errors.count > 0 ? EXIT_FAILED : EXIT_USAGE;
+
+	if (module != NULL)
+		visit(out, module->class);
+	for (uint32_t i = 0; i < errors.count; i++)
+		fprintf(stderr, "nf help: %s\n", errors.text[i]);
+	errors_fini(&errors);
+	arena_free(&arena);
+	value_free(value);
+	return code;
+}
+
+/* The name of the app that an embedded module is, or NULL. */
+static const char *lua_name(const struct script_source *source, char name[64])
+{
+	if (strncmp(source->name, lua_prefix, strlen(lua_prefix)) != 0)
+		return NULL;
+	snprintf(name, 64, "lua.%s", source->name + strlen(lua_prefix));
+	return name;
+}
+
+/* All apps, first those in C. */
+static void each_app(FILE *out, void (*visit)(FILE *out, const struct app_class *class))
+{
+	char name[64];
+
+	for (const struct app_class *const *class = apps_table; *class != NULL; class++)
+		visit(out, *class);
+	for (const struct script_source *source = script_sources; source->name != NULL; source++)
+		if (lua_name(source, name) != NULL)
+			visit_lua(out, name, visit);
+}
+
+int help_app(FILE *out, const char *name)
+{
+	const struct app_class *class = app_class_find(name);
+
+	if (class == NULL)
+		return visit_lua(out, name, print_app);
+	print_app(out, class);
+	return EXIT_DONE;
+}
+
+void help_names(FILE *out)
+{
+	char name[64];
+
+	for (const struct program *p = programs; p->name != NULL; p++)
+		fprintf(out, "%s\n", p->name);
+	fputs("apps\n", out);
+	for (const struct app_class *const *class = apps_table; *class != NULL; class++)
+		fprintf(out, "%s\n", (*class)->name);
+	for (const struct script_source *source = script_sources; source->name != NULL; source++)
+		if (lua_name(source, name) != NULL)
+			fprintf(out, "%s\n", name);
+}
+
+static void print_line(FILE *out, const struct app_class *class)
+{
+	fprintf(out, "  %-16s ", class->name);
+	help_sentence(out, class->help);
+	fputc('\n', out);
+}
+
 void help_apps(FILE *out)
 {
-	for (const struct app_class *const *class = apps_table; *class != NULL; class++) {
-		fprintf(out, "  %-16s ", (*class)->name);
-		help_sentence(out, (*class)->help);
-		fputc('\n', out);
-	}
+	each_app(out, print_line);
 	fprintf(out, "\nnf help APP describes one of them.\n");
 }
 
@@ -172,6 +242,5 @@ void help_markdown(FILE *out)
 	fputs("# Apps\n\nMade by `make docs` from the tables in the source; `nf help APP` prints the same. Every app also drops for the\n"
 		"reasons `reload` and `stop` (what was on its links or held when it went), `quarantined` (a Lua app that failed) and\n"
 		"`crash` (what a worker that died had).\n", out);
-	for (const struct app_class *const *class = apps_table; *class != NULL; class++)
-		markdown_app(out, *class);
+	each_app(out, markdown_app);
 }

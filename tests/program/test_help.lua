@@ -58,6 +58,19 @@ function TestHelp:testAnUnknownNameIsToldWithTheNearest()
   lu.assertStrContains(text, "no program or app 'qqqqqqqq'\n")
 end
 
+function TestHelp:testAModuleOfTheUserIsDescribed()
+  support.write(folder .. "/mine.lua", [[return { help = "Does it.\nAt length.", inputs = { "a", "b?" }, outputs = { "*" },
+    counters = { "seen" }, reasons = { "odd" }, push = function() end,
+    params = { n = { type = "u8", required = true, help = "how many" } } }]])
+  local text, code = support.run(("nf=$(realpath '%s'); cd '%s'; $nf help mine"):format(support.nf, folder))
+  lu.assertEquals(code, 0)
+  lu.assertEquals(text, "mine -- Does it.\n\nAt length.\n\ninputs:    a, b (optional)\noutputs:   one or more, of any name\n" ..
+    "counters:  seen\ndrops for: odd\n\nparameters:\n  n  a whole number 0..255; required\n     how many\n")
+  support.write(folder .. "/mine.lua", "return 3")
+  lu.assertEquals({ support.run(("nf=$(realpath '%s'); cd '%s'; $nf help mine"):format(support.nf, folder)) },
+    { "nf help: app module 'mine': returns a number; accepted: a table with inputs, outputs, params, push and so on\n", 1 })
+end
+
 function TestHelp:testTheNamesAreThoseOfProgramsAndApps()
   local text, code = nf("--names")
   lu.assertEquals(code, 0)

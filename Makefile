@@ -106,18 +106,22 @@ SOURCES := \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
-	src/core/engine_ledger.c \
 	src/core/engine.c \
 	src/core/engine_idle.c \
+	src/core/engine_ledger.c \
 	src/core/engine_plan.c \
 	src/core/error.c \
 	src/core/graph.c \
 	src/core/graph_check.c \
 	src/core/graph_describe.c \
 	src/core/graph_diff.c \
+	src/core/graph_draw.c \
+	src/core/graph_draw_dot.c \
+	src/core/graph_draw_list.c \
 	src/core/graph_link.c \
 	src/core/graph_load.c \
 	src/core/graph_order.c \
+	src/core/graph_tree.c \
 	src/core/instance.c \
 	src/core/job.c \
 	src/core/link.c \
@@ -175,11 +179,13 @@ SOURCES := \
 	src/program/bench/report.c \
 	src/program/bench/rig.c \
 	src/program/bench/turns.c \
+	src/program/check.c \
 	src/program/doctor/doctor.c \
 	src/program/doctor/doctor_cpu.c \
 	src/program/doctor/doctor_device.c \
 	src/program/doctor/doctor_files.c \
 	src/program/doctor/doctor_memory.c \
+	src/program/graph.c \
 	src/program/help.c \
 	src/program/help_app.c \
 	src/program/help_export.c \
@@ -187,8 +193,8 @@ SOURCES := \
 	src/program/main.c \
 	src/program/options.c \
 	src/program/ps.c \
-	src/program/run.c \
 	src/program/reading.c \
+	src/program/run.c \
 	src/program/stats.c \
 	src/program/stats_json.c \
 	src/program/stats_text.c \

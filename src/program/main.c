@@ -16,6 +16,12 @@ static const struct program_option doctor_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option graph_options[] = {
+	{ "--dot", NULL, "Print it in Graphviz's dot language." },
+	{ "--svg", NULL, "Print it as SVG, through the program dot of the package graphviz." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option help_options[] = {
 	{ "--bash", NULL, "Print the completion for bash." },
 	{ "--man", NULL, "Print the manual page (roff)." },
@@ -63,9 +69,13 @@ static const struct program_option run_options[] = {
 
 const struct program programs[] = {
 	{ "bench", "[NAME...]", "Measure what packets, links, apps and files cost on this machine.", bench_options, program_bench },
+	{ "check", "FILE [-- ARGS]", "Tell all that is wrong with a configuration; start nothing.\n"
+		"The file is evaluated in a process of its own, within 10 s and 1 GiB. It ends with 0 when all is right, else with 1.",
+		NULL, program_check },
 	{ "doctor", NULL, "Tell what of this machine nf can use, and how the rest is mended.\n"
 		"It ends with 0 when nf can run here, even if not everything is ideal, and with 1 when it cannot.",
 		doctor_options, program_doctor },
+	{ "graph", "FILE [-- ARGS]", "Draw the graph of a configuration.", graph_options, program_graph },
 	{ "help", "[PROGRAM|APP|apps]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
 	{ "ps", NULL, "List the instances of nf that run.\n"

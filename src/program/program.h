@@ -31,7 +31,9 @@ const char *program_nearest(const char *name);
 
 /* The programs' main functions: see struct program. */
 int program_bench(int argc, char **argv);
+int program_check(int argc, char **argv);
 int program_doctor(int argc, char **argv);
+int program_graph(int argc, char **argv);
 int program_help(int argc, char **argv);
 int program_lua(int argc, char **argv);
 int program_ps(int argc, char **argv);

@@ -253,7 +253,7 @@ function TestParam:testNestedTables()
   table.sort(messages)
   lu.assertEquals(messages, {
     "app 'x': key 'y.n': 256 is out of range; accepted: a whole number 0..255",
-    "app 'x': key 'y.t': is unknown, did you mean 'n'?",
+    "app 'x': key 'y.t': is unknown; accepted: n, s",
     "app 'x': key 'y[1]': a value without a name is given; accepted: name = value",
   })
   lu.assertEquals(message(nested(), 5), "app 'x': key 'y': 5 is a number; accepted: a table { n =, s = }")
@@ -273,7 +273,7 @@ function TestParam:testListsOfTables()
   local one = field("struct param_list", params(list()), { n = 3 })
   lu.assertEquals(one.count, 1)
   lu.assertEquals(ffi.cast("uint8_t *", one.items)[0], 3)
-  lu.assertEquals(message(list(), { { n = 1 }, { n = 2, x = 5 } }), "app 'x': key 'y[2].x': is unknown, did you mean 'n'?")
+  lu.assertEquals(message(list(), { { n = 1 }, { n = 2, x = 5 } }), "app 'x': key 'y[2].x': is unknown; accepted: n, s")
 end
 
 function TestParam:testDefaults()

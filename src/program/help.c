@@ -4,7 +4,7 @@
 
 enum {
 	COLUMNS = 100,                  /* of a line */
-	OPTION_WIDTH = 26,              /* columns of an option and its value */
+	OPTION_WIDTH = 28,              /* columns of an option and its value */
 	NAMES_MOST = 1000               /* programs and apps among which the nearest is looked for */
 };
 
@@ -20,22 +20,31 @@ const char *help_details(const char *help)
 	return newline != NULL && newline[1] != '\0' ? newline + 1 : NULL;
 }
 
-void help_wrap(FILE *out, const char *text, int indent)
+void help_wrap(FILE *out, const char *text, int indent, int used)
 {
-	int column = 0;
+	int column = 0;                 /* of this line; 0: nothing printed yet */
 
+	if (used > 0 && used >= indent) {
+		fputc('\n', out);
+		used = 0;
+	}
 	while (*text != '\0') {
 		int word = (int)strcspn(text, " \n");
 
-		if (column > 0 && column + 1 + word > COLUMNS)
-			column = fprintf(out, "\n") - 1;
+		if (column > 0 && column + 1 + word > COLUMNS) {
+			fputc('\n', out);
+			column = 0;
+		}
 		if (column == 0)
-			column = fprintf(out, "%*s%.*s", indent, "", word, text);
+			column = used + fprintf(out, "%*s%.*s", indent - used, "", word, text);
 		else
 			column += fprintf(out, " %.*s", word, text);
+		used = 0;
 		text += word;
-		if (*text == '\n')
-			column = fprintf(out, "\n") - 1;
+		if (*text == '\n') {
+			fputc('\n', out);
+			column = 0;
+		}
 		text += *text != '\0';
 	}
 	if (column > 0)
@@ -59,11 +68,7 @@ static void print_option(const struct program_option *option)
 {
 	int length = printf("  %s%s%s", option->name, option->value ? " " : "", option->value ? option->value : "");
 
-	if (length > OPTION_WIDTH)
-		printf("\n%*s", OPTION_WIDTH, "");
-	else
-		printf("%*s", OPTION_WIDTH - length, "");
-	printf("  %s\n", option->help);
+	help_wrap(stdout, option->help, OPTION_WIDTH, length);
 }
 
 void help_program(const struct program *program)
@@ -78,8 +83,10 @@ void help_program(const struct program *program)
 	for (; o != NULL && o->name != NULL; o++)
 		print_option(o);
 	print_option(&help);
-	if (help_details(program->help) != NULL)
-		printf("\n%s\n", help_details(program->help));
+	if (help_details(program->help) != NULL) {
+		putchar('\n');
+		help_wrap(stdout, help_details(program->help), 0, 0);
+	}
 }
 
 /* The name of a program or app that looks most like `name`; "" when none does. */

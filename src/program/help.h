@@ -25,8 +25,9 @@ void help_names(FILE *out);
 /* Print the sentence of a help text: up to its first newline. */
 void help_sentence(FILE *out, const char *help);
 
-/* Print text behind `indent` blanks in lines of at most 100 columns; its own line breaks stay. */
-void help_wrap(FILE *out, const char *text, int indent);
+/* Print text behind `indent` blanks in lines of at most 100 columns, of which `used` stand already in the first; when that
+ * leaves no blank, a new line is begun. The text's own line breaks stay. */
+void help_wrap(FILE *out, const char *text, int indent, int used);
 
 /* What follows the sentence, or NULL. */
 const char *help_details(const char *help);

@@ -89,7 +89,7 @@ static void param_lines(struct page *page, const char *path, const struct param 
 	print_default(page->out, param);
 	fputc('\n', page->out);
 	if (param->help != NULL)
-		help_wrap(page->out, param->help, page->width + 4);
+		help_wrap(page->out, param->help, page->width + 4, 0);
 }
 
 static void print_app(FILE *out, const struct app_class *class)
@@ -100,7 +100,7 @@ static void print_app(FILE *out, const struct app_class *class)
 	help_sentence(out, class->help);
 	fputs("\n\n", out);
 	if (help_details(class->help) != NULL) {
-		help_wrap(out, help_details(class->help), 0);
+		help_wrap(out, help_details(class->help), 0, 0);
 		fputc('\n', out);
 	}
 	fputs("inputs:    ", out);

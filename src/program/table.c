@@ -52,14 +52,14 @@ void table_print(struct table *table, int indent, FILE *out)
 			width[i % table->columns] = (int)strlen(cell_text(table, i));
 	for (uint32_t i = 0; i < table->count; i++) {
 		uint32_t column = i % table->columns;
-		bool last = column + 1 == table->columns;
+		const char *text = cell_text(table, i);
+		bool last = column + 1 == table->columns, right = table->align[column] == 'r';
 
-		if (table->align[column] == 'r')
-			fprintf(out, "%*s%*s%s", column == 0 ? indent : 2, "", width[column], cell_text(table, i), last ? "\n" : "");
-		else if (last)
-			fprintf(out, "%*s%s\n", column == 0 ? indent : 2, "", cell_text(table, i));
-		else
-			fprintf(out, "%*s%-*s", column == 0 ? indent : 2, "", width[column], cell_text(table, i));
+		/* No blanks at the end of a line. */
+		if (!last || *text != '\0')
+			fprintf(out, "%*s%*s", column == 0 ? indent : 2, "", right ? width[column] : last ? 0 : -width[column], text);
+		if (last)
+			fputc('\n', out);
 		free(table->cell[i]);
 	}
 	free(table->cell);

@@ -156,4 +156,34 @@ function TestStop:testWrongUsage()
   lu.assertStrContains(text, "option '--wait': 'never' is not a duration")
 end
 
+TestRunning = {}
+
+-- The whole life of an instance as a user sees it.
+function TestRunning:testARealInstanceIsSeenAndStopped()
+  local name = instance.name()
+  support.write(folder .. "/life.lua", [[return {
+    apps = { source = { "basic.source", rate = "100Kpps" }, copy = { "basic.tee" }, a = { "basic.sink" },
+      slow = { "basic.policer", rate = "1Kpps" }, b = { "basic.sink" } },
+    links = { "source.output -> copy.input", "copy.x -> a.input", "copy.y -> slow.input", "slow.output -> b.input" },
+  }]])
+  support.run(("'%s' run --quiet --name %s '%s/life.lua' > '%s/said' 2>&1 & echo"):format(support.nf, name, folder, folder))
+  local text, code
+  for _ = 1, 200 do                                       -- it starts when it starts
+    text, code = run("stats --interval 0 " .. name)
+    if text:match("\n  a +[1-9]") then break end
+    support.run("sleep 0.05")
+  end
+  lu.assertEquals(code, 0, text)
+  lu.assertStrMatches(text, name:gsub("%-", "%%-") .. ": process %d+, 1 worker, since .*worker 1: process %d+, running; [1-9]%d* breaths.*")
+  lu.assertStrMatches(text, ".*\n  source.*\n  copy%.y %-> slow%.input +[1-9]%d* .*memory: [^\n]*: balances\n.*flow: [^\n]*: balances\n")
+  text = run("stats --interval 200ms --json " .. name)
+  lu.assertStrMatches(text, '.*"packets_per_second": [1-9].*"reasons": {"exceeded": [1-9].*"balances": true.*')
+  text = run("ps 2>/dev/null")
+  lu.assertStrMatches(("\n" .. text):match("\n" .. name:gsub("%p", "%%%0") .. " +([^\n]*)"), "%d+ +1 +5 +[1-9]%d* +%d+%-.*/life%.lua")
+  lu.assertEquals({ run("stop " .. name) }, { "", 0 })
+  lu.assertEquals({ run("stats " .. name) }, { ("nf stats: there is no nf with the name '%s'\n"):format(name), 1 })
+  lu.assertNotStrContains((run("ps")), name)
+  lu.assertEquals(support.read(folder .. "/said"), "")
+end
+
 os.exit(lu.LuaUnit.run())

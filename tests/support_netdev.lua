@@ -1,5 +1,6 @@
 -- support_netdev -- what the tests of tap.tap and socket.raw share: instances with a device, with a socket pair instead of one, and
 -- network namespaces.
+local lu = require("luaunit")
 local ffi = require("ffi")
 local nf = require("nf.core")
 local support = require("support")
@@ -94,6 +95,23 @@ function M.hear(fd)
   local n = tonumber(ffi.C.recv(fd, data, 70000, 0))
   if n < 10 then return nil end
   return ffi.string(data + 10, n - 10), ffi.new("struct virtio_net", ffi.cast("struct virtio_net *", data)[0])
+end
+
+-- Send a GSO frame to a link, with the metadata of its virtio-net header.
+function M.send_gso(link, frame, header)
+  local p = support.packet(frame)
+  p.meta.flags, p.meta.checksum_start, p.meta.checksum_offset = header.flags, header.checksum_start, header.checksum_offset
+  p.meta.gso, p.meta.gso_bytes = header.gso_type, header.gso_bytes
+  nf.link_send(link, p)
+end
+
+-- Every packet of an instance is accounted for; `held` ones are in it.
+function M.assertLedger(app, held)
+  local dropped = 0ULL
+  for i = 0, app.reason_count - 1 do dropped = dropped + app.reason[i] end
+  local output = app.output[0] ~= nil and app.output[0].sent or 0
+  local input = app.input[0] ~= nil and app.input[0].received or 0
+  lu.assertEquals(app.received + app.created + input, app.sent + app.consumed + dropped + output + (held or 0))
 end
 
 -- May this process make interfaces and namespaces?

@@ -9,15 +9,6 @@ local frames = require("support_frames")
 local DOWN, TOO_LONG, GSO, METADATA, REJECTED = 0, 1, 2, 3, 4
 local GSO_RECEIVED, GSO_SENT, SEGMENTS, LOST, RETRIES, REOPENED = 0, 1, 2, 3, 4, 5
 
--- Every packet is accounted for.
-local function assertLedger(app, queued)
-  local dropped = 0ULL
-  for i = 0, app.reason_count - 1 do dropped = dropped + app.reason[i] end
-  local output = app.output[0] ~= nil and app.output[0].sent or 0
-  local input = app.input[0] ~= nil and app.input[0].received or 0
-  lu.assertEquals(app.received + app.created + input, app.sent + app.consumed + dropped + output + (queued or 0))
-end
-
 local app, peer
 
 TestTap = {}
@@ -53,7 +44,7 @@ function TestTap:testFramesComeInOrderWithTheirTime()
   lu.assertEquals(app.received, 5ULL)
   lu.assertEquals(nf.link_peek(app.output[0], 0).meta.timestamp, 1600000000000000000ULL)
   lu.assertEquals(support.receive(app.output[0]), sent)
-  assertLedger(app)
+  netdev.assertLedger(app)
   support.pull(app)
   lu.assertEquals(app.received, 5ULL)
 end
@@ -71,7 +62,7 @@ function TestTap:testEveryLengthUpToTheLargest()
   lu.assertTrue(netdev.say(peer, frames.ethernet(frames.random(65650))))
   support.pull(app)
   lu.assertEquals(app.reason[TOO_LONG], 1ULL)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTap:testWithoutGsoLongFramesTakeJumboPackets()
@@ -95,7 +86,7 @@ function TestTap:testNoFrameIsNoPacket()
   support.pull(app)
   lu.assertEquals(app.reason[METADATA], 14ULL)
   lu.assertEquals(nf.link_waiting(app.output[0]), 0)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTap:testPullStopsAtTheOutputsRoomAndPacketMemory()
@@ -135,7 +126,7 @@ function TestTap:testUnfinishedChecksumTravelsBothWays()
   lu.assertTrue(back == frame)
   lu.assertEquals({ virtio.flags, virtio.gso_type, virtio.checksum_start, virtio.checksum_offset }, { 1, 0, 34, 16 })
   lu.assertEquals(app.sent, 1ULL)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTap:testGsoFrameTravelsBothWays()
@@ -153,7 +144,7 @@ function TestTap:testGsoFrameTravelsBothWays()
   lu.assertEquals({ virtio.flags, virtio.gso_type, virtio.gso_bytes, virtio.header_length, virtio.checksum_start },
     { 1, 1, 1448, 54, 34 })
   lu.assertEquals(app.counter[GSO_SENT], 1ULL)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTap:testGsoFrameOfOneSegmentIsAnOrdinaryOne()
@@ -199,17 +190,14 @@ function TestTap:testLyingMetadataIsDropped()
   netdev.say(peer, frame, { header_length = 65535, gso_bytes = 65535, checksum_start = 65535, checksum_offset = 65535 })
   support.pull(app)
   lu.assertEquals(nf.link_waiting(app.output[0]), 1)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 -- Without gso the kernel gets segments.
 function TestTap:testWithoutGsoFramesAreCut()
   self:start({ gso = false })
   local frame, header = frames.tcp({ payload = frames.random(5000), bytes = 1448 })
-  local p = support.packet(frame)
-  p.meta.flags, p.meta.checksum_start, p.meta.checksum_offset = 1, header.checksum_start, header.checksum_offset
-  p.meta.gso, p.meta.gso_bytes = 1, 1448
-  nf.link_send(app.input[0], p)
+  netdev.send_gso(app.input[0], frame, header)
   support.send(app.input[0], frames.ethernet("after"))
   support.push(app)
   local payload = {}
@@ -223,7 +211,7 @@ function TestTap:testWithoutGsoFramesAreCut()
   lu.assertTrue(table.concat(payload) == frame:sub(55))
   lu.assertEquals((netdev.hear(peer)), frames.ethernet("after"))
   lu.assertEquals({ app.created, app.sent, app.consumed, app.counter[SEGMENTS] }, { 4ULL, 5ULL, 1ULL, 4ULL })
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTap:testGsoFrameThatCannotBeCutIsDropped()
@@ -233,7 +221,7 @@ function TestTap:testGsoFrameThatCannotBeCutIsDropped()
   nf.link_send(app.input[0], p)
   support.push(app)
   lu.assertEquals(app.reason[GSO], 1ULL)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 -- The kernel takes no more: packets stay on the link; a GSO frame is held with what is left of it, and goes on later.
@@ -255,21 +243,18 @@ function TestTap:testFullOutsideLeavesPacketsOnTheLink()
     support.push(app)
   end
   lu.assertEquals(heard, many)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTap:testCutIsContinuedWhenTheOutsideHasRoom()
   self:start({ gso = false })
   local frame, header = frames.tcp({ payload = frames.random(60000), bytes = 100 })
-  local p = support.packet(frame)
-  p.meta.flags, p.meta.checksum_start, p.meta.checksum_offset = 1, header.checksum_start, header.checksum_offset
-  p.meta.gso, p.meta.gso_bytes = 1, 100
-  nf.link_send(app.input[0], p)
+  netdev.send_gso(app.input[0], frame, header)
   support.send(app.input[0], frames.ethernet("after"))
   support.push(app)
   lu.assertEquals(app.class.held(app), 1)
   lu.assertEquals(nf.memory_in_use(), 2ULL)
-  assertLedger(app, 1)
+  netdev.assertLedger(app, 1)
   local payload = {}
   for _ = 1, 3000 do
     local segment = netdev.hear(peer)
@@ -284,14 +269,12 @@ function TestTap:testCutIsContinuedWhenTheOutsideHasRoom()
   end
   lu.assertTrue(table.concat(payload) == frame:sub(55))
   lu.assertEquals(app.class.held(app), 0)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTap:testHeldPacketIsDroppedAtStop()
   self:start({ gso = false })
-  local p = support.packet((frames.tcp({ payload = frames.random(60000), bytes = 100 })))
-  p.meta.gso, p.meta.gso_bytes = 1, 100
-  nf.link_send(app.input[0], p)
+  netdev.send_gso(app.input[0], frames.tcp({ payload = frames.random(60000), bytes = 100 }))
   support.push(app)
   lu.assertEquals(app.class.held(app), 1)
   app.class.stop(app)
@@ -314,7 +297,7 @@ function TestTap:testShortFrameIsNotSent()
   support.push(app)
   lu.assertEquals(app.reason[REJECTED], 3ULL)
   lu.assertNil(netdev.hear(peer))
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTap:testWithoutOutputItHasEnded()
@@ -439,7 +422,7 @@ function TestTapKernel:testPingIsAnsweredByTheStackAndSentBack()
   end))
   lu.assertEquals(answer:sub(27, 34), "\10\9\0\1\10\9\0\2")
   lu.assertTrue(frames.is_sound(answer))
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTapKernel:testInterfaceThatIsDownDropsAndComesBack()
@@ -454,7 +437,7 @@ function TestTapKernel:testInterfaceThatIsDownDropsAndComesBack()
   support.send(app.input[0], frames.ethernet("sent"))
   support.push(app)
   lu.assertEquals(app.sent, 1ULL)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 function TestTapKernel:testDeletedInterfaceIsOpenedAgain()
@@ -481,7 +464,7 @@ function TestTapKernel:testDeletedInterfaceIsOpenedAgain()
   support.send(app.input[0], frames.ethernet("four"))
   support.push(app)
   lu.assertEquals(app.sent, 1ULL)
-  assertLedger(app)
+  netdev.assertLedger(app)
 end
 
 -- A namespace that goes away takes the interface along; retries go on, bounded, and nothing else happens.

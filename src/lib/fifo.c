@@ -25,7 +25,7 @@ uint32_t fifo_walk(const struct fifo *fifo)
 {
 	uint32_t count = 0;
 
-	for (uint64_t i = 0; i <= fifo->mask; i++)
-		count += fifo->entry[i].item != NULL;
+	for (uint64_t i = fifo->taken; i != fifo->put; i++)
+		count += fifo->entry[i & fifo->mask].item != NULL;
 	return count;
 }

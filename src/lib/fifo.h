@@ -53,5 +53,5 @@ inline void *fifo_take(struct fifo *fifo)
 	return item;
 }
 
-/* How many items really lie in the slots, counted by walking over them. cost: O(slots) */
+/* How many items really lie there, counted by walking from the oldest to the newest. cost: O(items) */
 uint32_t fifo_walk(const struct fifo *fifo);

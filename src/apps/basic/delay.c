@@ -134,7 +134,6 @@ static void delay_push(struct app *app)
 	app->ended = delay_count(delay) == 0;
 }
 
-/* Counted in the slots, not by their number. */
 static uint32_t delay_held(const struct app *app)
 {
 	const struct delay *delay = (const struct delay *)app;
@@ -142,7 +141,7 @@ static uint32_t delay_held(const struct app *app)
 
 	if (delay->order)
 		return fifo_walk(&delay->fifo);
-	for (uint32_t i = 0; i < delay->limit; i++)
+	for (uint32_t i = 0; i < delay->heap.count; i++)
 		count += delay->heap.entry[i].item != NULL;
 	return count;
 }

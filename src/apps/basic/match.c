@@ -8,6 +8,7 @@ struct match {
 	struct app app;
 	uint32_t window;
 	uint64_t compared;              /* pairs, and packets without a counterpart */
+	uint64_t first_fault;           /* number of the first that did not match, from 1 */
 	struct fifo side[SIDES];        /* struct packet: what waits for its counterpart */
 };
 
@@ -35,13 +36,13 @@ static int match_prepare(struct app *app, const struct app *old)
 	return 0;
 }
 
-/* Count what came of one comparison, and where the first fault was: packets are numbered from 1. */
+/* Count what came of one comparison, and where the first fault was. */
 static void count(struct match *match, uint32_t counter)
 {
 	match->compared++;
 	match->app.counter[counter]++;
-	if (counter != MATCHED && match->app.counter[FIRST_FAULT] == 0)
-		match->app.counter[FIRST_FAULT] = match->compared;
+	if (counter != MATCHED && match->first_fault == 0)
+		match->app.counter[FIRST_FAULT] = match->first_fault = match->compared;
 }
 
 /* Swallow the oldest packet of one side, which has no counterpart. */
@@ -72,6 +73,7 @@ static void match_commit(struct app *app, struct app *old)
 	if (before == NULL)
 		return;
 	match->compared = before->compared;
+	match->first_fault = before->first_fault;
 	for (uint32_t i = 0; i < SIDES; i++) {
 		while (fifo_count(&before->side[i]) > 0) {
 			if (fifo_room(&match->side[i]) == 0)

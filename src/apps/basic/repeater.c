@@ -160,7 +160,7 @@ static uint32_t repeater_held(const struct app *app)
 	const struct repeater *repeater = (const struct repeater *)app;
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < repeater->number; i++)
+	for (uint32_t i = 0; i < repeater->stored; i++)
 		count += repeater->store[i] != NULL;
 	return count;
 }

@@ -204,7 +204,7 @@ SOURCES := \
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 
 Q := $(if $(V),,@)
-say = $(if $(V),,@printf '  %-8s%s\n' $(1) $(2))
+say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
 .PHONY: all deps demo check bench lint fuzz docs install clean help
 .DEFAULT_GOAL := all

@@ -76,6 +76,7 @@ PUBLIC := \
 	src/lib/heap.h \
 
 LUA := \
+	lua/nf/apps/forward.lua \
 	lua/nf/config.lua \
 	lua/nf/core.lua \
 	lua/nf/link.lua \
@@ -173,7 +174,11 @@ SOURCES := \
 	src/lib/udp.c \
 	src/lib/virtio_net.c \
 	src/lib/vlan.c \
+	src/program/bench/bare.c \
+	src/program/bench/basic.c \
 	src/program/bench/bench.c \
+	src/program/bench/hop.c \
+	src/program/bench/idle.c \
 	src/program/bench/link.c \
 	src/program/bench/memory.c \
 	src/program/bench/report.c \

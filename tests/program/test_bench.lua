@@ -14,11 +14,16 @@ end
 
 -- The cases that a benchmark must have; there may be more.
 local CASES = {
+  basic = { "bare-32", "bare-512", "c", "c-1514", "c-imix", "c-many", "lua" },
+  hop = { "c-1", "c-10", "c-per-hop", "lua-1", "lua-10", "lua-per-hop" },
+  idle = { "busy", "adaptive", "adaptive-ring", "wait" },
   link = { "single", "burst", "move" },
   memory = { "single", "burst", "burst-many", "copy-60", "copy-1514", "copy-1514-many", "home" },
 }
 -- What a case is compared with.
-local RATIOS = { link = { burst = "single", move = "single" }, memory = {} }
+local RATIOS = { basic = { c = "bare-", ["c-1514"] = "c", lua = "c" }, link = { burst = "single", move = "single" } }
+-- Further figures.
+local EXTRAS = { idle = { "p50_ns", "p99_ns", "cpu", "cpu_silent" } }
 
 -- The flat JSON objects that the program prints, one a line.
 local function decode(line)
@@ -55,7 +60,10 @@ local function json(name)
     lu.assertTrue(object.min <= object.mpps and object.mpps <= object.max, line)
   end
   for _, case in ipairs(CASES[name]) do lu.assertNotNil(cases[case], name .. " " .. case) end
-  for case, against in pairs(RATIOS[name]) do
+  for case, object in pairs(cases) do
+    for _, extra in ipairs(EXTRAS[name] or {}) do lu.assertIsNumber(object[extra], case) end
+  end
+  for case, against in pairs(RATIOS[name] or {}) do
     lu.assertStrContains(cases[case].against, against)
     lu.assertIsNumber(cases[case].ratio)
   end

@@ -14,12 +14,13 @@ enum {
 struct bench_sample {
 	uint64_t packets;               /* wanted, then moved */
 	uint64_t ns, cycles;            /* measured around the run, unless the run sets them */
+	uint64_t elapsed_ns;            /* measured around the run, always */
 	double extra[BENCH_EXTRAS];     /* in the order of benchmark->extras */
 };
 
 struct bench_case {
 	const char *name;
-	/* The case that this one is compared with, or the beginning of several cases' names: the best of them. NULL: none. */
+	/* The case that this one is compared with; with '-' at the end the best of those that begin so. NULL: none. */
 	const char *against;
 	uint32_t argument, second;      /* for the case: a size, a burst, a number of apps */
 	/* Set up, in the case's process, before the first run. Fails: -errno with nf_error(). NULL: nothing to set up. */

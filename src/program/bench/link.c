@@ -6,7 +6,7 @@ static struct packet *packets[BURST];
 
 static int start(const struct bench_case *c)
 {
-	int code = rig_memory(BURST, 0);
+	int code = rig_memory((const uint32_t[PACKET_SIZES]){ [PACKET_STANDARD] = BURST });
 
 	(void)c;
 	if (code < 0)

@@ -21,7 +21,8 @@ static struct packet *original;
 static int start(const struct bench_case *c)
 {
 	uint32_t many = c->second > 0 ? c->second : BURST;
-	int code = rig_memory(many + 1, c->argument > 2048 ? BURST + 1 : 0);
+	const uint32_t packets[PACKET_SIZES] = { [PACKET_STANDARD] = many + 1, [PACKET_JUMBO] = c->argument > 2048 ? BURST + 1 : 0 };
+	int code = rig_memory(packets);
 
 	if (code < 0)
 		return code;
@@ -47,8 +48,7 @@ static int run_single(const struct bench_case *c, struct bench_sample *sample)
 
 static __attribute__((noinline)) void alloc_burst(struct packet **burst, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
-		burst[i] = packet_alloc();
+	packet_alloc_burst(PACKET_STANDARD, burst, n);
 }
 
 static __attribute__((noinline)) void copy_burst(struct packet **burst, uint32_t n)

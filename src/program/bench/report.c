@@ -30,7 +30,15 @@ static double median(const double *values, uint32_t n)
 	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
-/* The result that `result` is compared with: the fastest of those whose names begin with result->against. */
+/* True when `against` is that name, or ends in '-' and is how that name begins. */
+static bool matches(const char *against, const char *name)
+{
+	size_t length = strlen(against);
+
+	return strncmp(name, against, length) == 0 && (name[length] == '\0' || against[length - 1] == '-');
+}
+
+/* The result that `result` is compared with: the fastest of those that result->against means. */
 static const struct bench_result *find_other(const struct bench_result *result, const struct bench_result *all, uint32_t count)
 {
 	const struct bench_result *best = NULL;
@@ -38,7 +46,7 @@ static const struct bench_result *find_other(const struct bench_result *result, 
 	for (uint32_t i = 0; result->against != NULL && i < count; i++) {
 		const struct bench_result *r = &all[i];
 
-		if (r == result || strncmp(r->name, result->against, strlen(result->against)) != 0)
+		if (!matches(result->against, r->name))
 			continue;
 		if (best == NULL || median(r->mpps, r->runs) > median(best->mpps, best->runs))
 			best = r;

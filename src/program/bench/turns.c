@@ -48,7 +48,7 @@ static int run_once(const struct bench_case *c, struct bench_sample *sample)
 	int code = c->run(c, sample);
 
 	cycles = clock_cycles() - cycles;
-	ns = clock_system_ns() - ns;
+	sample->elapsed_ns = ns = clock_system_ns() - ns;
 	if (sample->ns == 0)
 		sample->ns = ns;
 	if (sample->cycles == 0)
@@ -150,7 +150,7 @@ static int run(struct turn *turn, uint64_t packets, struct bench_sample *sample)
 static int warm_up(struct turn *turn, double seconds)
 {
 	double wanted = seconds * 1e9;
-	struct bench_sample sample = { .packets = 256 };
+	struct bench_sample sample = { .packets = 1 };
 	int code;
 
 	do {
@@ -160,8 +160,8 @@ static int warm_up(struct turn *turn, double seconds)
 			return code;
 		if (turn->c->most > 0 && sample.packets >= turn->c->most)
 			break;
-	} while ((double)sample.ns < wanted / 5);
-	turn->packets = (uint64_t)((double)sample.packets * wanted / (double)(sample.ns + 1)) + 1;
+	} while ((double)sample.elapsed_ns < wanted / 5);
+	turn->packets = (uint64_t)((double)sample.packets * wanted / (double)(sample.elapsed_ns + 1)) + 1;
 	if (turn->c->most > 0 && turn->packets > turn->c->most)
 		turn->packets = turn->c->most;
 	return 0;

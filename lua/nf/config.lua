@@ -71,7 +71,7 @@ end
 
 -- The text of an error, whatever was thrown.
 local function text_of(message)
-  if type(message) == "string" then return message end
+  if type(message) == "string" then return (gsub(message, "^nf%.config:%d+: ", "")) end
   if type(message) == "table" and type(getmetatable(message)) == "table" and rawget(getmetatable(message), "__tostring") then
     return tostring(message)
   end

@@ -87,7 +87,7 @@ static const struct app_class *find_class(struct build *b, const char *app, cons
 		errors_add(b->errors, "app '%s': class '%s' is unknown, did you mean '%s'?", app, shown, nearest);
 	else
 		errors_add(b->errors, "app '%s': class '%s' is unknown, and there is no file %s.lua beside the configuration; "
-			"accepted: a class that 'nf help' lists, or a Lua module", app, shown, file);
+			"accepted: a class that 'nf help apps' lists, or a Lua module", app, shown, file);
 	return NULL;
 }
 
@@ -122,7 +122,8 @@ static void read_app(struct build *b, struct graph_app *app, uint32_t number, co
 	lay_out(b, &b->input[number], NULL);
 	lay_out(b, &b->output[number], NULL);
 	if (!graph_name_is_good(entry->key.string, entry->key.count)) {
-		app->name = arena_copy(&b->graph->arena, graph_show(&entry->key, shown), strlen(shown));
+		graph_show(&entry->key, shown);
+		app->name = arena_copy(&b->graph->arena, shown, strlen(shown));
 		errors_add(b->errors, "app '%s': is no good name; " GRAPH_NAME_RULE, app->name);
 	}
 	if (entry->value.type != VALUE_TABLE) {

@@ -11,6 +11,7 @@ struct reader {
 	struct build *b;
 	char shown[GRAPH_SHOWN];        /* the text, for messages */
 	uint32_t text;                  /* its number, from 1 */
+	bool unclear;                   /* it names an app whose class is unknown */
 	uint32_t room;                  /* for links in worker->link */
 };
 
@@ -198,8 +199,6 @@ static bool read_part(struct reader *r, char *text, struct part *part)
 	while (end > text && isspace((unsigned char)end[-1]))
 		end--;
 	*end = '\0';
-	if (strchr(text, ':') != NULL)
-		return refuse(r, "'%s' names a worker: this version has no links between workers", text);
 	part->app = text;
 	part->port = strchr(text, '.');
 	if (part->port != NULL)
@@ -217,7 +216,7 @@ static bool read_part(struct reader *r, char *text, struct part *part)
 static void read_chain(struct reader *r, char *text)
 {
 	struct part last = { 0 }, part;
-	bool good = true, first = true;
+	bool good, first = true;
 	char *next;
 
 	for (; text != NULL; text = next) {
@@ -226,13 +225,16 @@ static void read_chain(struct reader *r, char *text)
 			*next = '\0';
 			next += 2;
 		}
-		/* An app whose class is unknown has got its message: what its ports are nobody knows. */
-		part = (struct part){ 0 };
-		good = read_part(r, text, &part) && r->b->worker->app[part.number].class != NULL;
 		if (first && next == NULL) {
-			if (good)
-				refuse(r, "is no link; accepted: \"app.output -> app.input\"");
+			refuse(r, "is no link; accepted: \"app.output -> app.input\"");
 			return;
+		}
+		part = (struct part){ 0 };
+		good = read_part(r, text, &part);
+		/* An app whose class is unknown has got its message: what its ports are nobody knows. */
+		if (good && r->b->worker->app[part.number].class == NULL) {
+			r->unclear = true;
+			good = false;
 		}
 		if (good && !first && next != NULL && part.port != NULL)
 			good = refuse(r, "'%s.%s' stands in the middle of a chain, where an app has no port; accepted: '%s', when it "
@@ -255,14 +257,19 @@ static void read_link(struct reader *r, const struct value *text)
 	char copy[LINK_TEXT];
 
 	r->text++;
+	r->unclear = false;
 	graph_show(text, r->shown);
 	if (text->count >= LINK_TEXT || strlen(text->string) != text->count) {
 		refuse(r, text->count >= LINK_TEXT ? "is longer than a link may be" : "has a zero byte inside");
 		return;
 	}
+	if (strchr(text->string, ':') != NULL) {
+		refuse(r, "names a worker: this version has no links between workers");
+		return;
+	}
 	memcpy(copy, text->string, text->count + 1);
 	read_chain(r, copy);
-	for (uint32_t i = 0; i < r->b->worker->app_count && r->b->errors->count > before; i++)
+	for (uint32_t i = 0; i < r->b->worker->app_count && (r->unclear || r->b->errors->count > before); i++)
 		if (r->b->input[i].text == r->text)
 			r->b->input[i].doubtful = true;
 }

@@ -180,7 +180,6 @@ function TestCheck:testLinks()
   refuse_link("w1:t.x -> w2:k.y", "names a worker: this version has no links between workers")
   refuse_link("t.x -> t.input -> k.y", "'t.input' stands in the middle of a chain, where an app has no port; accepted: 't', "
     .. "when it has one input and one output")
-  refuse_link("t.x -> s -> k.y", "app 's' has no inputs")
   refuse_graph('s = { "basic.source" }, filter = { "basic.tee" }, k = { "basic.sink" }', '"s -> fliter.input", "filter.a -> k"',
     { "link 's -> fliter.input': there is no app 'fliter', did you mean 'filter'?" })
   refuse_graph('s = { "basic.source" }, k = { "basic.sink" }', '"s -> k", 5, {}, x = "s -> k"', {
@@ -286,9 +285,9 @@ function TestCheck:testUsage()
   local output, code = support.run(nf .. " check")
   lu.assertEquals(code, 2)
   lu.assertStrContains(output, "nf check")
-  _, code = support.run(nf .. " graph --dot --svg x.lua")
+  code = select(2, support.run(nf .. " graph --dot --svg x.lua"))
   lu.assertEquals(code, 2)
-  _, code = support.run(nf .. " check --help")
+  code = select(2, support.run(nf .. " check --help"))
   lu.assertEquals(code, 0)
 end
 

@@ -104,6 +104,11 @@ SOURCES := \
 	src/apps/basic/truncate.c \
 	src/apps/socket/raw.c \
 	src/apps/tap/tap.c \
+	src/apps/pcap/file_input.c \
+	src/apps/pcap/file_output.c \
+	src/apps/pcap/playback.c \
+	src/apps/pcap/reader.c \
+	src/apps/pcap/writer.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \

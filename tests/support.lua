@@ -6,12 +6,15 @@ ffi.cdef("int getpid(void);")
 
 local support = {}
 
--- Give this process packet memory of its own, `count` standard packets; again after each other test.
-function support.memory(count)
+-- Give this process packet memory of its own, `count` standard packets, and jumbo and GSO packets when wanted; again after
+-- each other test.
+function support.memory(count, jumbo, gso)
   nf.memory_worker_stop()
   for i = tonumber(nf.memory_segment_count) - 1, 0, -1 do nf.memory_segment_remove(i) end
   assert(nf.memory_reserve() == 0)
   assert(nf.memory_segment_add(0, "PACKET_STANDARD", count, -1) >= 0)
+  if jumbo then assert(nf.memory_segment_add(0, "PACKET_JUMBO", jumbo, -1) >= 0) end
+  if gso then assert(nf.memory_segment_add(0, "PACKET_GSO", gso, -1) >= 0) end
   assert(nf.memory_worker_start(0) == 0)
 end
 
@@ -124,19 +127,34 @@ function support.new(class_name, params, input_names, output_names)
   return app
 end
 
+-- Let resource_open serve what an instance names, and nothing else.
+local function serve(app)
+  local resources, errors = ffi.new("struct resources"), ffi.new("struct errors")
+  if app.class.resources == nil then return resources end
+  resources.app, resources.errors = app, errors
+  app.class.resources(app, resources)
+  nf.resource_serve_here(resources)
+  return resources
+end
+
 -- A running instance of a class, linked to nothing but its links app.input[i] and app.output[i]: made, checked, prepared,
--- committed and linked as the engine does it. End it with support.finish.
-function support.app(class_name, params, input_names, output_names)
+-- committed and linked as the engine does it, with its resources opened here. End it with support.finish.
+--   old: the running instance that it follows in a reload, to be finished afterwards
+function support.app(class_name, params, input_names, output_names, old)
   local app, messages = support.new(class_name, params, input_names, output_names)
   if not app then error(table.concat(messages, "\n"), 2) end
   local class = app.class
-  if class.prepare ~= nil and class.prepare(app, nil) ~= 0 then
+  local resources = serve(app)
+  local code = class.prepare ~= nil and class.prepare(app, old) or 0
+  nf.resource_serve_here(nil)
+  nf.resources_fini(resources, false)
+  if code ~= 0 then
     local message = ffi.string(nf.nf_error())
     kept[address(app)] = nil
     nf.app_delete(app)
     error(message, 2)
   end
-  if class.commit ~= nil then class.commit(app, nil) end
+  if class.commit ~= nil then class.commit(app, old) end
   if class.link ~= nil then class.link(app) end
   return app
 end

@@ -16,6 +16,8 @@
 	X(basic_split) \
 	X(basic_tee) \
 	X(basic_truncate) \
+	X(pcap_reader) \
+	X(pcap_writer) \
 	X(socket_raw) \
 	X(tap_tap) \
 

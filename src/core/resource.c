@@ -156,7 +156,8 @@ static int own_copy(int fd, const char *key)
 
 	if (strncmp(key, "read:", 5) == 0) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		copy = open(path, O_RDONLY | O_CLOEXEC);
+		/* Not waiting for the writer of a named pipe. */
+		copy = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	}
 	return copy >= 0 ? copy : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }

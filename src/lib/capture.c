@@ -1,12 +1,8 @@
 /* capture -- see capture.h: what both formats share, and pcap. */
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include "lib/lib.h"
 
-#include "lib/capture.h"
+#include <stdarg.h>
+#include <stdio.h>
 
 extern inline void capture_write_record(uint8_t *to, uint64_t timestamp, uint32_t length, uint32_t wire_length);
 

@@ -1,10 +1,5 @@
 /* capture_pcapng -- the blocks of a pcapng file; see capture.h. source: draft-ietf-opsawg-pcapng, sections in brackets. */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include "lib/capture.h"
+#include "lib/lib.h"
 
 /* Block types [11.1]. */
 enum { SECTION = 0x0a0d0d0a, INTERFACE = 1, OBSOLETE_PACKET = 2, SIMPLE_PACKET = 3, ENHANCED_PACKET = 6 };

@@ -23,3 +23,4 @@
 #include "lib/traffic.h"
 #include "lib/fifo.h"
 #include "lib/heap.h"
+#include "lib/capture.h"

@@ -15,7 +15,7 @@ local function read(text, piece, burst)
     at = at + (piece or #text)
     repeat
       -- An allocation of exactly this size: a sanitizer sees every byte read beyond it.
-      local buffer = ffi.gc(ffi.C.malloc(#data + 1), ffi.C.free)
+      local buffer = ffi.C.malloc(#data + 1)
       local bytes = ffi.cast("uint8_t *", buffer) + 1
       ffi.copy(bytes, data, #data)
       local n = nf.capture_read(reader, bytes, #data, records, burst or 128, used)
@@ -23,6 +23,7 @@ local function read(text, piece, burst)
         list[#list + 1] = { data = ffi.string(records[i].data, records[i].length), wire = records[i].wire_length,
           time = records[i].timestamp }
       end
+      ffi.C.free(buffer)
       data = data:sub(tonumber(used[0]) + 1)
     until n < (burst or 128)
     rest = data

@@ -18,10 +18,18 @@ const char *const stats_reason_names[] = { "reload", "stop", "quarantined", "cra
 
 enum { READ_TRIES = 1000, ALIGNMENT = 64, FILE_MOST = 1 << 30 };
 
+/* Where things are, checked once: a worker can write to the file afterwards. */
+struct place {
+	uint64_t block, entry, snapshot;
+	uint32_t count;
+};
+
 struct stats {
 	uint8_t *base;
 	uint64_t bytes;
 	bool writable;
+	uint32_t workers;
+	struct place place[MEMORY_WORKERS];
 };
 
 static uint64_t align(uint64_t n)
@@ -99,6 +107,53 @@ static int map_new(struct stats *stats, const char *path)
 	return 0;
 }
 
+/* Does [offset, offset + bytes) lie in the file, aligned? */
+static bool inside(const struct stats *stats, uint64_t offset, uint64_t bytes)
+{
+	return offset % 8 == 0 && offset <= stats->bytes && bytes <= stats->bytes - offset;
+}
+
+/* Read once where a worker's block and its parts are. gives: false when they are not in the file */
+static bool find_block(struct stats *stats, uint32_t worker)
+{
+	struct place *place = &stats->place[worker];
+	const struct stats_block *block;
+	const struct stats_entry *entry;
+
+	place->block = __atomic_load_n(&stats_header(stats)->block[worker], __ATOMIC_RELAXED);
+	if (!inside(stats, place->block, sizeof(*block)))
+		return false;
+	block = stats_block(stats, worker);
+	place->count = __atomic_load_n(&block->count, __ATOMIC_RELAXED);
+	place->entry = __atomic_load_n(&block->entry, __ATOMIC_RELAXED);
+	place->snapshot = __atomic_load_n(&block->snapshot, __ATOMIC_RELAXED);
+	if (!inside(stats, place->entry, (uint64_t)place->count * sizeof(*entry)) ||
+		!inside(stats, place->snapshot, (uint64_t)place->count * sizeof(uint64_t)))
+		return false;
+	entry = stats_entries(stats, worker);
+	for (uint32_t i = 0; i < place->count; i++)
+		if (entry[i].kind > STATS_ENGINE || memchr(entry[i].owner, 0, STATS_OWNER) == NULL ||
+			memchr(entry[i].name, 0, STATS_NAME) == NULL)
+			return false;
+	return true;
+}
+
+/* A file from somewhere else: believe nothing. */
+static bool is_sound(struct stats *stats)
+{
+	const struct stats_header *header = stats_header(stats);
+
+	stats->workers = __atomic_load_n(&header->workers, __ATOMIC_RELAXED);
+	if (header->magic != STATS_MAGIC || header->version != STATS_VERSION || header->bytes != stats->bytes ||
+		stats->workers > MEMORY_WORKERS || memchr(header->name, 0, sizeof(header->name)) == NULL ||
+		memchr(header->file, 0, sizeof(header->file)) == NULL)
+		return false;
+	for (uint32_t i = 0; i < stats->workers; i++)
+		if (!find_block(stats, i))
+			return false;
+	return true;
+}
+
 int stats_create(struct stats **result, const char *path, const struct graph *graph)
 {
 	struct stats *stats = calloc(1, sizeof(*stats));
@@ -141,42 +196,9 @@ int stats_create(struct stats **result, const char *path, const struct graph *gr
 		b->snapshot = b->entry + align(b->count * sizeof(struct stats_entry));
 		write_entries((struct stats_entry *)(void *)(stats->base + b->entry), &graph->worker[i]);
 	}
+	nf_assert(is_sound(stats), "the new statistics file %s is not sound", path != NULL ? path : "");
 	*result = stats;
 	return 0;
-}
-
-/* Does [offset, offset + bytes) lie in the file, aligned? */
-static bool inside(const struct stats *stats, uint64_t offset, uint64_t bytes)
-{
-	return offset % 8 == 0 && offset <= stats->bytes && bytes <= stats->bytes - offset;
-}
-
-/* A file from somewhere else: believe nothing. */
-static bool is_sound(struct stats *stats)
-{
-	const struct stats_header *header = stats_header(stats);
-
-	if (header->magic != STATS_MAGIC || header->version != STATS_VERSION || header->bytes != stats->bytes ||
-		header->workers > MEMORY_WORKERS || memchr(header->name, 0, sizeof(header->name)) == NULL ||
-		memchr(header->file, 0, sizeof(header->file)) == NULL)
-		return false;
-	for (uint32_t i = 0; i < header->workers; i++) {
-		const struct stats_block *block;
-		const struct stats_entry *entry;
-
-		if (!inside(stats, header->block[i], sizeof(*block)))
-			return false;
-		block = stats_block(stats, i);
-		if (!inside(stats, block->entry, (uint64_t)block->count * sizeof(*entry)) ||
-			!inside(stats, block->snapshot, (uint64_t)block->count * sizeof(uint64_t)))
-			return false;
-		entry = stats_entries(stats, i);
-		for (uint32_t j = 0; j < block->count; j++)
-			if (entry[j].kind > STATS_ENGINE || memchr(entry[j].owner, 0, STATS_OWNER) == NULL ||
-				memchr(entry[j].name, 0, STATS_NAME) == NULL)
-				return false;
-	}
-	return true;
 }
 
 int stats_open(struct stats **result, const char *path)
@@ -220,19 +242,29 @@ struct stats_header *stats_header(struct stats *stats)
 	return (struct stats_header *)(void *)stats->base;
 }
 
+uint32_t stats_worker_count(const struct stats *stats)
+{
+	return stats->workers;
+}
+
+uint32_t stats_entry_count(const struct stats *stats, uint32_t worker)
+{
+	return stats->place[worker].count;
+}
+
 struct stats_block *stats_block(struct stats *stats, uint32_t worker)
 {
-	return (struct stats_block *)(void *)(stats->base + stats_header(stats)->block[worker]);
+	return (struct stats_block *)(void *)(stats->base + stats->place[worker].block);
 }
 
 const struct stats_entry *stats_entries(struct stats *stats, uint32_t worker)
 {
-	return (const struct stats_entry *)(void *)(stats->base + stats_block(stats, worker)->entry);
+	return (const struct stats_entry *)(void *)(stats->base + stats->place[worker].entry);
 }
 
 static uint64_t *snapshot(struct stats *stats, uint32_t worker)
 {
-	return (uint64_t *)(void *)(stats->base + stats_block(stats, worker)->snapshot);
+	return (uint64_t *)(void *)(stats->base + stats->place[worker].snapshot);
 }
 
 uint64_t *stats_begin(struct stats *stats, uint32_t worker)
@@ -255,7 +287,7 @@ void stats_end(struct stats *stats, uint32_t worker)
 int stats_read(struct stats *stats, uint32_t worker, uint64_t *values, uint64_t *snapshot_ns)
 {
 	const struct stats_block *block = stats_block(stats, worker);
-	uint32_t count = block->count;
+	uint32_t count = stats->place[worker].count;
 
 	for (int i = 0; i < READ_TRIES; i++) {
 		uint64_t before = __atomic_load_n(&block->sequence, __ATOMIC_ACQUIRE);
@@ -275,7 +307,7 @@ uint64_t stats_value(struct stats *stats, uint32_t worker, const uint64_t *value
 {
 	const struct stats_entry *entry = stats_entries(stats, worker);
 
-	for (uint32_t i = 0; i < stats_block(stats, worker)->count; i++)
+	for (uint32_t i = 0; i < stats->place[worker].count; i++)
 		if (strcmp(entry[i].name, name) == 0 && strcmp(entry[i].owner, owner) == 0)
 			return values[i];
 	return 0;

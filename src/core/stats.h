@@ -58,6 +58,9 @@ int stats_open(struct stats **stats, const char *path) __attribute__((warn_unuse
 void stats_close(struct stats *stats);
 
 struct stats_header *stats_header(struct stats *stats);
+/* As they were when the file was opened or made: those of the header and the blocks may be changed by a worker. */
+uint32_t stats_worker_count(const struct stats *stats);
+uint32_t stats_entry_count(const struct stats *stats, uint32_t worker);
 struct stats_block *stats_block(struct stats *stats, uint32_t worker);
 const struct stats_entry *stats_entries(struct stats *stats, uint32_t worker);
 

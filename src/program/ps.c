@@ -90,7 +90,7 @@ static void print_table(const struct list *list)
 	table_init(&table, "lrrrrll", titles);
 	for (uint32_t i = 0; i < list->count; i++) {
 		const struct reading *reading = &list->before[i];
-		const struct stats_header *header = stats_header(reading->stats);
+		const struct stats_header *header = &reading->header;
 		time_t started = (time_t)(header->started_ns / 1000000000);
 		char since[32];
 		struct tm local;
@@ -102,7 +102,7 @@ static void print_table(const struct list *list)
 		table_add(&table, "%u", count_apps(reading));
 		table_add(&table, "%.0f", reading_packet_rate(reading, &list->now[i]));
 		table_add(&table, "%s", since);
-		table_add(&table, "%.*s", (int)sizeof(header->file), header->file);
+		table_add(&table, "%s", header->file);
 	}
 	table_print(&table, 0, stdout);
 }
@@ -112,7 +112,7 @@ static void print_json(const struct list *list)
 {
 	for (uint32_t i = 0; i < list->count; i++) {
 		const struct reading *reading = &list->before[i];
-		const struct stats_header *header = stats_header(reading->stats);
+		const struct stats_header *header = &reading->header;
 		json_t *object = json_pack("{s:s, s:i, s:b, s:i, s:i, s:f, s:I, s:s}", "name", reading->name, "pid", (int)header->supervisor,
 			"running", reading->runs, "workers", (int)reading->workers, "apps", (int)count_apps(reading), "packets_per_second",
 			reading_packet_rate(reading, &list->now[i]), "started_ns", (json_int_t)header->started_ns, "file", header->file);

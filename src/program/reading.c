@@ -6,9 +6,9 @@
 static int read_worker(struct reading *reading, uint32_t number)
 {
 	struct reading_worker *worker = &reading->worker[number];
-	const struct stats_block *block = stats_block(reading->stats, number);
+	uint32_t state;
 
-	worker->count = block->count;
+	worker->count = stats_entry_count(reading->stats, number);
 	worker->value = calloc(worker->count + 1, sizeof(*worker->value));
 	worker->entry = calloc(worker->count + 1, sizeof(*worker->entry));
 	if (worker->value == NULL || worker->entry == NULL)
@@ -17,7 +17,8 @@ static int read_worker(struct reading *reading, uint32_t number)
 	for (uint32_t i = 0; i < worker->count; i++)
 		worker->entry[i].owner[STATS_OWNER - 1] = worker->entry[i].name[STATS_NAME - 1] = '\0';
 	worker->torn = stats_read(reading->stats, number, worker->value, &worker->snapshot_ns) < 0;
-	worker->state = block->state <= ENGINE_ENDED ? (enum engine_state)block->state : ENGINE_NEW;
+	state = __atomic_load_n(&stats_block(reading->stats, number)->state, __ATOMIC_RELAXED);
+	worker->state = state <= ENGINE_ENDED ? (enum engine_state)state : ENGINE_NEW;
 	return 0;
 }
 
@@ -36,8 +37,10 @@ int reading_init(struct reading *reading, const char *name)
 	if (code < 0)
 		return code;
 	snprintf(reading->name, sizeof(reading->name), "%s", name);
+	reading->header = *stats_header(reading->stats);
+	reading->header.file[sizeof(reading->header.file) - 1] = '\0';
 	reading->runs = instance_runs(name);
-	reading->workers = stats_header(reading->stats)->workers;
+	reading->workers = stats_worker_count(reading->stats);
 	for (uint32_t i = 0; i < reading->workers && code == 0; i++)
 		code = read_worker(reading, i);
 	if (code < 0)
@@ -88,7 +91,7 @@ double reading_rate(const struct reading *before, const struct reading *now, uin
 	a = &before->worker[number];
 	b = &now->worker[number];
 	/* A reload has made other entries: the old numbers say nothing about the new ones. */
-	if (stats_header(before->stats)->generation != stats_header(now->stats)->generation || i >= a->count || a->count != b->count ||
+	if (before->header.generation != now->header.generation || i >= a->count || a->count != b->count ||
 		b->snapshot_ns <= a->snapshot_ns || b->value[i] < a->value[i])
 		return 0;
 	return (double)(b->value[i] - a->value[i]) * 1e9 / (double)(b->snapshot_ns - a->snapshot_ns);

@@ -15,6 +15,7 @@ struct reading {
 	char name[INSTANCE_NAME + 1];
 	bool runs;                      /* its supervisor lives; else these are the last numbers of one that was killed */
 	struct stats *stats;
+	struct stats_header header;     /* a copy, too */
 	uint32_t workers;
 	struct reading_worker worker[MEMORY_WORKERS];
 };

@@ -54,7 +54,7 @@ static void default_name(const char *file, char *name, size_t size)
 static void print_reasons(struct stats *stats, uint32_t worker, const uint64_t *value, uint32_t first, uint32_t number)
 {
 	const struct stats_entry *entry = stats_entries(stats, worker);
-	uint32_t count = stats_block(stats, worker)->count;
+	uint32_t count = stats_entry_count(stats, worker);
 	const char *comma = "";
 
 	for (uint32_t i = first; i < count && entry[i].kind <= STATS_REASON && entry[i].owner_number == number; i++) {
@@ -69,7 +69,7 @@ static void print_reasons(struct stats *stats, uint32_t worker, const uint64_t *
 /* A line per app: what it brought in and what became of it. */
 static void print_worker(struct stats *stats, uint32_t worker, int width)
 {
-	uint32_t count = stats_block(stats, worker)->count, fields = app_name_count(stats_app_names);
+	uint32_t count = stats_entry_count(stats, worker), fields = app_name_count(stats_app_names);
 	const struct stats_entry *entry = stats_entries(stats, worker);
 	uint64_t *value = calloc(count, sizeof(*value));
 
@@ -93,10 +93,10 @@ static int name_width(struct stats *stats)
 {
 	size_t width = 6;
 
-	for (uint32_t w = 0; w < stats_header(stats)->workers; w++) {
+	for (uint32_t w = 0; w < stats_worker_count(stats); w++) {
 		const struct stats_entry *entry = stats_entries(stats, w);
 
-		for (uint32_t i = 0; i < stats_block(stats, w)->count; i++)
+		for (uint32_t i = 0; i < stats_entry_count(stats, w); i++)
 			if (entry[i].kind == STATS_APP && strlen(entry[i].owner) > width)
 				width = strlen(entry[i].owner);
 	}
@@ -110,7 +110,7 @@ static void print_result(const struct supervisor_result *result)
 	int width = name_width(result->stats);
 
 	printf("  %-*s %12s %12s %12s %12s %12s  %s\n", width, "app", "packets", "in", "out", "consumed", "dropped", "counters");
-	for (uint32_t i = 0; i < stats_header(result->stats)->workers; i++)
+	for (uint32_t i = 0; i < stats_worker_count(result->stats); i++)
 		print_worker(result->stats, i, width);
 	printf("ledger: %llu received + %llu created = %llu sent + %llu consumed + %llu dropped + %llu queued: %s\n",
 		(unsigned long long)l->received, (unsigned long long)l->created, (unsigned long long)l->sent,

@@ -70,7 +70,7 @@ static json_t *worker_object(const struct reading *before, const struct reading 
 		(json_int_t)reading_breath(now, number, 0.99), "p999", (json_int_t)reading_breath(now, number, 0.999));
 
 	return json_pack("{s:I, s:i, s:s, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "worker", (json_int_t)number + 1, "pid",
-		(int)stats_header(now->stats)->worker_pid[number], "state", stats_state_names[worker->state], "torn", worker->torn,
+		(int)now->header.worker_pid[number], "state", stats_state_names[worker->state], "torn", worker->torn,
 		"snapshot_ns", (json_int_t)worker->snapshot_ns,
 		"breaths", (json_int_t)worker->value[reading_find(worker, STATS_ENGINE, 0, "breaths")],
 		"sleeps", (json_int_t)worker->value[reading_find(worker, STATS_ENGINE, 0, "sleeps")], "breath_ns", breath,
@@ -80,7 +80,7 @@ static json_t *worker_object(const struct reading *before, const struct reading 
 
 void stats_print_json(const struct reading *before, const struct reading *now, uint32_t only)
 {
-	const struct stats_header *header = stats_header(now->stats);
+	const struct stats_header *header = &now->header;
 	json_t *workers = json_array(), *object;
 
 	for (uint32_t w = 0; w < now->workers; w++)

@@ -38,7 +38,7 @@ static const char *duration_text(uint64_t ns, char text[SHORT])
 
 static void print_head(const struct reading *reading)
 {
-	const struct stats_header *header = stats_header(reading->stats);
+	const struct stats_header *header = &reading->header;
 	time_t started = (time_t)(header->started_ns / 1000000000);
 	char since[SHORT];
 	struct tm local;
@@ -49,7 +49,7 @@ static void print_head(const struct reading *reading)
 			reading->workers == 1 ? "" : "s", since);
 	else
 		printf("%s: does not run any more; the last numbers of process %d, started %s\n", reading->name, header->supervisor, since);
-	printf("%.*s\n", (int)sizeof(header->file), header->file);
+	printf("%s\n", header->file);
 }
 
 /* Everything about an app that is seldom: other counters, reasons of drops, a device that is down. */
@@ -157,7 +157,7 @@ static void print_worker(const struct reading *before, const struct reading *now
 {
 	const struct reading_worker *worker = &now->worker[number];
 	char half[SHORT], most[SHORT], nearly[SHORT];
-	int32_t pid = stats_header(now->stats)->worker_pid[number];
+	int32_t pid = now->header.worker_pid[number];
 
 	printf("\nworker %u: ", number + 1);
 	if (now->runs && pid != 0)

@@ -46,7 +46,7 @@ static int find_supervisor(const char *name)
 
 	if (code < 0)
 		return code;
-	pid = stats_header(reading.stats)->supervisor;
+	pid = reading.header.supervisor;
 	if (!reading.runs) {
 		reading_fini(&reading);
 		return nf_fail(ESRCH, "'%s' does not run any more; the next nf run --name %s uses its place again", name, name);

@@ -206,4 +206,28 @@ function TestStats:testHostileFilesAreRefused()
   end
 end
 
+-- A worker maps the file and may write to it at any time, also after a reader has checked it.
+function TestStats:testWhatWasCheckedIsNotReadAgain()
+  self:create({ worker() })
+  local path = instance.path(self.name, "stats")
+  local out = ffi.new("struct stats *[1]")
+  lu.assertEquals(nf.stats_open(out, path), 0)
+  local reader, header = out[0], ffi.new("struct stats_header")
+  local count = nf.stats_entry_count(reader, 0)
+  local block = ffi.new("struct stats_block")
+  header.workers, header.block[0] = 64, 2 ^ 40
+  block.count, block.entry, block.snapshot, block.sequence = 2 ^ 31, 2 ^ 40, 2 ^ 40, 2
+  local file = io.open(path, "r+b")
+  file:write(ffi.string(header, ffi.sizeof(header)), ffi.string(block, ffi.sizeof(block)))
+  file:close()
+  local values = ffi.new("uint64_t[?]", count + 1)
+  values[count] = 12345
+  lu.assertEquals(nf.stats_worker_count(reader), 1)
+  lu.assertEquals(nf.stats_entry_count(reader, 0), count)
+  lu.assertEquals(nf.stats_read(reader, 0, values, nil), 0)
+  lu.assertEquals({ values[0], values[count] }, { 10ULL, 12345ULL })
+  lu.assertEquals(nf.stats_value(reader, 0, values, "out", "sent"), 3ULL)
+  nf.stats_close(reader)
+end
+
 os.exit(lu.LuaUnit.run())

@@ -15,9 +15,9 @@ struct delay {
 };
 
 static const struct param params[] = {
-	{ "time", PARAM_DURATION, offsetof(struct delay, time_ns), "the least delay", .max = 1000000000000, .required = true },
+	{ "time", PARAM_DURATION, offsetof(struct delay, time_ns), "the least delay", .max = 3600000000000, .required = true },
 	{ "jitter", PARAM_DURATION, offsetof(struct delay, jitter_ns), "up to so much is added by chance, for each packet anew",
-		.max = 1000000000000, .initial = 0 },
+		.max = 3600000000000, .initial = 0 },
 	{ "order", PARAM_BOOL, offsetof(struct delay, order), "packets leave in the order in which they came, whatever the jitter",
 		.initial = true },
 	{ "queue", PARAM_U32, offsetof(struct delay, limit), "packets that may be on their way; more wait on the input link",

@@ -90,31 +90,35 @@ static void release(struct shaper *shaper)
 	link_send_burst(output, burst, n);
 }
 
-/* Queue what fits. When the output has room, it is the rate that holds up the queue, and what does not fit is dropped; when the
- * output has none, it waits on the input. */
-static void accept(struct shaper *shaper)
+/* Queue up to n packets of the input, as many as fit; gives how many. */
+static uint32_t accept(struct shaper *shaper, uint32_t n)
 {
-	struct app *app = &shaper->app;
 	struct packet *burst[BURST];
-	uint32_t n = BURST, fit;
 
-	if (link_room(app->output[0]) == 0 && n > fifo_room(&shaper->queue))
-		n = fifo_room(&shaper->queue);
-	n = link_receive_burst(app->input[0], burst, n);
-	fit = n < fifo_room(&shaper->queue) ? n : fifo_room(&shaper->queue);
-	for (uint32_t i = 0; i < fit; i++)
+	n = link_receive_burst(shaper->app.input[0], burst, n < fifo_room(&shaper->queue) ? n : fifo_room(&shaper->queue));
+	for (uint32_t i = 0; i < n; i++)
 		fifo_put(&shaper->queue, burst[i], 0);
-	app_drop_burst(app, QUEUE_FULL, burst + fit, n - fit);
+	return n;
 }
 
+/* Packets pass through the queue as far as the rate allows. What then does not fit is dropped when the output has room, for it is
+ * the rate that holds up the queue; when the output has none, it waits on the input. */
 static void shaper_push(struct app *app)
 {
 	struct shaper *shaper = (struct shaper *)app;
+	uint32_t n = link_waiting(app->input[0]) < BURST ? link_waiting(app->input[0]) : BURST, taken;
+	struct packet *burst[BURST];
 
 	token_bucket_fill(&shaper->bucket, clock_now());
-	release(shaper);
-	accept(shaper);
-	release(shaper);
+	do {
+		release(shaper);
+		taken = accept(shaper, n);
+		n -= taken;
+	} while (taken > 0);
+	if (link_room(app->output[0]) > 0) {
+		n = link_receive_burst(app->input[0], burst, n);
+		app_drop_burst(app, QUEUE_FULL, burst, n);
+	}
 	app->ended = fifo_count(&shaper->queue) == 0;
 }
 

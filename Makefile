@@ -151,6 +151,7 @@ SOURCES := \
 	src/core/script_packet.c \
 	src/core/script_param.c \
 	src/core/script_sandbox.c \
+	src/core/script_stack.c \
 	src/core/script_state.c \
 	src/core/script_value.c \
 	src/core/script_watch.c \

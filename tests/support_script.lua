@@ -5,7 +5,7 @@ local nf = require("nf.core")
 local support = require("support")
 
 local script = {}
-local kept = {}                                -- what classes point to: as long as the test file runs
+local kept, made = {}, {}                      -- what classes point to, as long as they are known
 local native = nf.app_classes
 
 -- The table of classes with one more at its front (so that the newest of a name is found).
@@ -20,8 +20,15 @@ local function register(class)
   kept[#kept + 1] = list
 end
 
--- Forget all classes made here.
-function script.forget() nf.app_classes = native end
+-- Forget all classes made here. No instance of them may be left.
+function script.forget()
+  nf.app_classes = native
+  for _, memory in ipairs(made) do
+    nf.arena_free(memory.arena)
+    nf.value_free(ffi.gc(memory.value, nil))
+  end
+  kept, made = {}, {}
+end
 
 -- What the child says of a module: its fields as they are, its functions by name, its sources.
 function script.description(name, text, sources)
@@ -40,7 +47,7 @@ end
 function script.declare(name, description)
   local value, arena = support.value(description), ffi.new("struct arena")
   local errors, module = ffi.new("struct errors"), ffi.new("struct script_module *[1]")
-  kept[#kept + 1] = { value, arena }
+  made[#made + 1] = { value = value, arena = arena }
   if nf.script_module_new(module, name, value, arena, errors) ~= 0 then return nil, support.errors(errors) end
   register(module[0].class)
   return true

@@ -33,15 +33,17 @@ static void quarantine(struct script *s)
 	job_submit(&s->report);
 }
 
-/* Note why, unless the error handler did already. */
-static void explain(struct script *s, const char *function, const char *what)
-{
-	if (s->cause[0] == '\0')
-		snprintf(s->cause, sizeof(s->cause), "%s: in %s: %s", s->app.class->module->path, function, what);
-}
-
 static const char *const function_name[SCRIPT_TOP] = { [SCRIPT_PUSH] = "push", [SCRIPT_PULL] = "pull", [SCRIPT_TICK] = "tick",
 	[SCRIPT_RELINK] = "link" };
+
+/* Note why, unless the error handler or the watch did already. After siglongjmp the line cannot be asked for any more, so it is
+ * the function's first one. */
+static void explain(struct script *s, enum script_index function, const char *what)
+{
+	if (s->cause[0] == '\0')
+		snprintf(s->cause, sizeof(s->cause), "%s:%d: in %s: %s", s->app.class->module->path, s->line[function],
+			function_name[function], what);
+}
 
 /* The call itself. Nothing that must survive siglongjmp lives in a register here. gives: a status of lua_pcall, or -1 when the
  * watch left the call */
@@ -65,28 +67,29 @@ static __attribute__((noinline)) int enter(struct script *s, enum script_index f
 /* Call one of the app's functions with self. gives: false when that has put the app into quarantine */
 static bool call(struct script *s, enum script_index function)
 {
-	const char *name = function_name[function];
 	char text[128];
 	int status;
 
-	s->over = false;
+	s->over = s->deep = false;
 	s->running = true;
 	status = enter(s, function);
 	s->running = false;
 	if (s->over) {
 		snprintf(text, sizeof(text), "longer than its budget of %llu us", (unsigned long long)(s->budget_ns / 1000));
-		explain(s, name, text);
+		explain(s, function, text);
+	} else if (s->deep) {
+		explain(s, function, "calls nested too deep: the C stack is full");
 	} else if (status == LUA_ERRMEM) {
 		s->cause[0] = '\0';
 		snprintf(text, sizeof(text), "not enough memory: more than its %llu MiB",
 			(unsigned long long)(script_class_of(&s->app)->memory >> 20));
-		explain(s, name, text);
+		explain(s, function, text);
 	} else if (status != 0) {
-		explain(s, name, "an error in the handling of an error");
+		explain(s, function, "an error in the handling of an error");
 	} else if (s->slot_count - s->spare_count > s->holds) {
 		snprintf(text, sizeof(text), "%u packets were neither passed on nor freed; it may keep %u (`holds`)",
 			s->slot_count - s->spare_count, s->holds);
-		explain(s, name, text);
+		explain(s, function, text);
 	} else {
 		return true;
 	}
@@ -167,6 +170,13 @@ void script_app_link(struct app *app)
 		call(s, SCRIPT_RELINK);
 }
 
+const char *script_app_cause(const struct app *app)
+{
+	const struct script *s = (const struct script *)app;
+
+	return app->class->module != NULL && s->quarantined ? s->cause : NULL;
+}
+
 uint32_t script_app_held(const struct app *app)
 {
 	const struct script *s = (const struct script *)app;
@@ -202,8 +212,8 @@ int script_app_prepare(struct app *app, const struct app *old)
 	}
 	s->waited = app_alloc(app, (app->input_count + 1) * sizeof(*s->waited));
 	s->grant = app_alloc(app, (app->input_count + 1) * sizeof(*s->grant));
-	snprintf(s->stuck, sizeof(s->stuck), "nf: error: app '%s' does not come back from a call of C within 100 times its budget; "
-		"the worker ends\n", app->name);
+	snprintf(s->stuck, sizeof(s->stuck), "nf: error: app '%s' cannot be left: a call of C does not come back within 100 times its budget, "
+		"or fills the stack; the worker ends\n", app->name);
 	random_init(&s->random, random_seed, app->name);
 	code = script_sandbox_open(s);
 	if (code < 0)

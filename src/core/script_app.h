@@ -42,10 +42,11 @@ struct script {
 	struct random random;
 	uint64_t budget_ns;
 	uint32_t holds;                 /* packets that it may keep between calls */
+	int line[SCRIPT_TOP];           /* where its functions begin; 0: unknown */
 
 	bool running;                   /* within a call of the packet thread */
 	volatile bool busy;             /* a packet is being handed over: this must not be left halfway */
-	volatile bool over;             /* the watch found the present call over its budget */
+	volatile bool over, deep;       /* the watch found the present call over its budget, or at the end of the C stack */
 	bool quarantined, lost;         /* lost: left by siglongjmp, its Lua state is never entered again */
 	bool replaced;                  /* another instance has taken its place */
 	bool is_unsafe;
@@ -107,6 +108,13 @@ void script_param_push(lua_State *L, const struct param *params, const void *bas
 /* script_watch -- the part that calls use: the watch looks at this instance from now on; at nobody. */
 void script_watch_enter(struct script *s);
 void script_watch_leave(void);
+/* The C stack of the watched call is full: leave it. Returns when there is no such call. */
+void script_watch_overflow(int signal, const void *context);
+
+/* script_stack -- catch the end of the C stack of this thread, with script_watch_overflow; no longer. */
+int script_stack_start(void) __attribute__((warn_unused_result));
+void script_stack_stop(void);
+
 /* An instance runs from now on; no longer. Packet thread, or the engine does not run. */
 void script_watch_add(struct script *s);
 void script_watch_remove(struct script *s);

@@ -232,5 +232,14 @@ int script_sandbox_open(struct script *s)
 	for (int i = 1; i < SCRIPT_TOP; i++)
 		lua_rawgeti(s->L, 1, i);
 	lua_remove(s->L, 1);
+	for (int i = SCRIPT_PUSH; i <= SCRIPT_TICK; i++) {
+		lua_Debug at;
+
+		if (!lua_isfunction(s->L, i))
+			continue;
+		lua_pushvalue(s->L, i);
+		lua_getinfo(s->L, ">S", &at);
+		s->line[i] = at.linedefined;
+	}
 	return 0;
 }

@@ -14,7 +14,8 @@
  *   in another library      the C library, the unwinder: may hold locks. Set the hook and look again.
  *
  * After STUCK budgets without a way out the worker ends, with a message that names the app. That takes a foreign function which
- * never returns, so an `unsafe` module: from those, calls of C are not left, since nobody knows what they hold. */
+ * never returns, so an `unsafe` module: from those, calls of C are not left, since nobody knows what they hold. The full C
+ * stack (script_stack) is met in the same way, except that it does not let anybody look again. */
 #include "core/script_app.h"
 
 #include <link.h>
@@ -121,6 +122,14 @@ static void leave(struct script *s, int signal)
 	siglongjmp(s->leave, 1);
 }
 
+/* End the worker with the message of this app. */
+static __attribute__((noreturn)) void give_up(const struct script *s)
+{
+	if (write(STDERR_FILENO, s->stuck, strlen(s->stuck)) < 0)
+		_exit(SCRIPT_EXIT_STUCK);
+	_exit(SCRIPT_EXIT_STUCK);
+}
+
 /* The present call has used too much time. */
 static void act(struct script *s, int signal, enum place place, uint64_t used_ns)
 {
@@ -129,11 +138,8 @@ static void act(struct script *s, int signal, enum place place, uint64_t used_ns
 		leave(s, signal);
 	if (place == IN_BINARY && !s->busy && !s->is_unsafe && used_ns > PATIENCE * s->budget_ns)
 		leave(s, signal);
-	if (used_ns > STUCK * s->budget_ns) {
-		if (write(STDERR_FILENO, s->stuck, strlen(s->stuck)) < 0)
-			_exit(SCRIPT_EXIT_STUCK);
-		_exit(SCRIPT_EXIT_STUCK);
-	}
+	if (used_ns > STUCK * s->budget_ns)
+		give_up(s);
 	/* Off and on again: when the signal came while LuaJIT changed its dispatch table, that makes it do so once more. */
 	lua_sethook(s->L, NULL, 0, 0);
 	lua_sethook(s->L, hook, LUA_MASKCOUNT, 1);
@@ -157,6 +163,18 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 	if (used > s->budget_ns)
 		act(s, signal, place_of(program_counter(context)), used);
 	errno = saved;
+}
+
+void script_watch_overflow(int signal, const void *context)
+{
+	struct script *s = watched;
+
+	if (s == NULL)
+		return;
+	s->deep = true;
+	if (place_of(program_counter(context)) == IN_LIBRARY || s->busy || s->is_unsafe)
+		give_up(s);
+	leave(s, signal);
 }
 
 void script_watch_enter(struct script *s)
@@ -215,6 +233,7 @@ int script_watch_start(void)
 	struct sigaction action = { .sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART };
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WATCH_SIGNAL };
 	bool full = false;
+	int code;
 
 	if (has_timer)
 		return 0;
@@ -226,6 +245,11 @@ int script_watch_start(void)
 	event._sigev_un._tid = gettid();
 	if (sigaction(WATCH_SIGNAL, &action, NULL) < 0 || timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
 		return nf_fail(errno, "no timer for the watch over Lua apps: %s", strerror(errno));
+	code = script_stack_start();
+	if (code < 0) {
+		timer_delete(timer);
+		return code;
+	}
 	has_timer = true;
 	is_paused = false;
 	set_timer();
@@ -237,6 +261,7 @@ void script_watch_stop(void)
 	if (!has_timer)
 		return;
 	timer_delete(timer);
+	script_stack_stop();
 	has_timer = is_ticking = false;
 }
 

@@ -94,15 +94,21 @@ void clock_init(void)
 	clock_update();
 }
 
-void clock_update(void)
+uint64_t clock_update(void)
 {
-	uint64_t now;
+	uint64_t cycles = clock_cycles(), now;
 
 	if (clock_virtual)
-		return;
-	now = clock_invariant ? from_ticks(clock_cycles()) : clock_system_ns();
+		return cycles;
+	now = clock_invariant ? from_ticks(cycles) : cycles;
 	if (now > clock_time_ns)
 		clock_time_ns = now;
+	return cycles;
+}
+
+uint64_t clock_cycles_ns(uint64_t cycles)
+{
+	return clock_invariant ? (uint64_t)(((unsigned __int128)cycles * scale) >> 32) : cycles;
 }
 
 void clock_adjust(void)

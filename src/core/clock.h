@@ -27,9 +27,10 @@ extern double clock_hz;                 /* ticks of clock_cycles() per second */
  * Without an invariant TSC the clock falls back to CLOCK_MONOTONIC and clock_hz is 1e9. */
 void clock_init(void);
 
-/* Read the real time into clock_time_ns; nothing under a virtual clock.
- *   cost: about 10 ns with the TSC, 25 without */
-void clock_update(void);
+/* Read the real time into clock_time_ns; under a virtual clock that stays.
+ *   gives: clock_cycles() at this moment
+ *   cost:  about 10 ns with the TSC, 25 without */
+uint64_t clock_update(void);
 
 /* Once in a while (each second) correct the TSC's rate and the wall offset. Called by the engine's tick. */
 void clock_adjust(void);
@@ -42,6 +43,9 @@ void clock_set_real(void);
 
 /* A counter of the processor for costs: TSC ticks, or nanoseconds where there is no invariant TSC. */
 uint64_t clock_cycles(void);
+
+/* How many nanoseconds so many cycles take. */
+uint64_t clock_cycles_ns(uint64_t cycles);
 
 /* CLOCK_MONOTONIC read from the system in nanoseconds, for set-up code that has no breath. */
 uint64_t clock_system_ns(void);

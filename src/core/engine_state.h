@@ -38,6 +38,8 @@ struct engine {
 	int epoll_fd;
 	uint64_t breaths, sleeps;
 	uint64_t breath_ns[STATS_BUCKETS];      /* histogram of breaths that moved something */
+	uint64_t breath_start;                  /* clock_cycles() when the last breath began */
+	uint64_t breath_moved;                  /* what it moved */
 	uint64_t next_tick_ns, next_ledger_ns, next_adjust_ns;
 	uint64_t idle_ns;                       /* the last sleep of the adaptive policy */
 	struct ledger retired;                  /* flow totals of apps and links that are gone */

@@ -160,6 +160,22 @@ function TestEngine:testOneBreathTakesABurstThroughTheWholeChain()
   nf.graph_free(graph)
 end
 
+-- Reading the counter costs as much as an app has for some packets: of full breaths, one in 16 is measured for all.
+function TestEngine:testFullBreathsAreMeasuredNowAndThen()
+  local engine, graph = prepared([[return { apps = { s = { "basic.source" }, t = { "basic.sink" } }, links = { "s -> t" } }]])
+  local sink, changes, last = nf.engine_app_find(engine, "t"), 0, 0
+  for _ = 1, 161 do
+    nf.engine_breathe(engine)
+    if sink.cycles ~= last then changes = changes + 1 end
+    last = sink.cycles
+  end
+  lu.assertEquals(sink.calls, 161ULL)
+  lu.assertEquals(sink.packets, sink.consumed)
+  lu.assertEquals(changes, 11)
+  nf.engine_free(engine)
+  nf.graph_free(graph)
+end
+
 function TestEngine:testTheLinkThatClosesACycleWaitsForTheNextBreath()
   local engine, graph = prepared([[return { apps = { s = { "basic.source", number = 8 }, j = { "basic.join" }, x = { "basic.split" },
     e = { "basic.sink" } }, links = { "s -> j.a", "j -> x.input", "x.back -> j.b", "x.out -> e.i" } }]])

@@ -1,12 +1,18 @@
 # nf -- the only build file. `make help` lists the targets; V=1 shows the commands.
 #
-#   make demo                    install what is missing, build, run a real capture through a graph
-#   make check                   the same set-up, then all tests; the last line is 'N passed, N failed, N skipped'
 #   make                         build/nf
-#   make bench lint docs         all benchmarks; luacheck and two compilers without a warning; docs/apps.md
-#   make install PREFIX=/usr     the binary, its manual page and the completion for bash
-#   make SAN=address,undefined   everything under sanitizers, in a folder of its own
-#   make DEBUG=1                 packets are tracked: double free, use after free and leaks name the app
+#   make demo                    install what is missing, build, send a real capture through a graph
+#   make check                   the same set-up, then all tests; the last line is 'N passed, N failed, N skipped';
+#                                TESTS="tests/unit tests/apps/test_tee.lua" runs some
+#   make bench                   all benchmarks; BENCH="basic --json" some
+#   make fuzz                    each fuzz harness for a minute
+#   make lint                    luacheck, gcc and clang without a warning, generated pages up to date
+#   make docs                    the generated page docs/apps.md
+#   make install                 the binary, its manual page and the completion for bash, below PREFIX=/usr/local
+#   make deps, make clean        install the packages that are missing; remove what was built
+#
+#   SAN=address,undefined        with any of them: under sanitizers, in a folder of its own
+#   DEBUG=1                      packets are tracked: double free, use after free and leaks name the app
 
 VERSION := 0.1.0
 
@@ -223,7 +229,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 all: $(NF)
 
 help:
-	@sed -n 's/^#   //p' Makefile
+	@sed -n '3,/^$$/{s/^#   //p;s/^#$$//p}' Makefile
 
 # Debian's packages, installed only when one is missing; as root, else with sudo.
 deps:

@@ -82,6 +82,7 @@ PUBLIC := \
 	src/lib/heap.h \
 
 LUA := \
+	lua/nf/apps/select.lua \
 	lua/nf/apps/forward.lua \
 	lua/nf/config.lua \
 	lua/nf/core.lua \

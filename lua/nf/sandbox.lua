@@ -8,11 +8,11 @@ local host = ...
 local ffi, is_unsafe = host.ffi, host.is_unsafe
 local _G, assert, error, load, pairs, rawget, rawset, select, tostring, type =
   _G, assert, error, load, pairs, rawget, rawset, select, tostring, type
-local concat, format = table.concat, string.format
+local concat, format, gsub = table.concat, string.format, string.gsub
 
--- Names that stay. No print: it is made below; no os: nf.time has the time.
+-- Names that stay. print is made below.
 local kept = {
-  "_G", "_VERSION", "assert", "bit", "collectgarbage", "coroutine", "error", "getmetatable", "ipairs", "math", "next", "pairs",
+  "_G", "_VERSION", "assert", "bit", "collectgarbage", "coroutine", "error", "getmetatable", "ipairs", "math", "next", "os", "pairs",
   "pcall", "rawequal", "rawget", "rawset", "select", "setmetatable", "string", "table", "tonumber", "tostring", "type",
   "unpack", "xpcall",
 }
@@ -22,6 +22,7 @@ for name in pairs(_G) do
   if not is_kept[name] then _G[name] = nil end
 end
 rawset(string, "dump", nil)
+_G.os = { clock = os.clock, date = os.date, time = os.time }
 math.randomseed(host.seed)
 
 -- load, without bytecode.
@@ -41,7 +42,7 @@ function _G.require(name)
     error(format("module '%s' is not there: an app has nf.packet, nf.link, nf.time, nf.random, what lies beside it%s",
       tostring(name), is_unsafe and ", ffi and nf.core" or "; ffi and nf.core only with `unsafe = true`"), 2)
   end
-  local chunk, message = load(text, "@" .. path, "t")
+  local chunk, message = load((gsub(text, "^#[^\n]*", "")), "@" .. path, "t")
   if not chunk then error(message, 0) end
   loaded[name] = true
   module = chunk(name)

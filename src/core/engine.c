@@ -289,7 +289,9 @@ int engine_run(struct engine *engine)
 
 	if (code < 0)
 		return code;
-	if (engine->wiring->has_scripts && (code = script_watch_start()) < 0)
+	/* Always: a reload may bring the first Lua app. Without one no timer runs. */
+	code = script_watch_start();
+	if (code < 0)
 		return code;
 	clock_update();
 	engine->next_tick_ns = 0;

@@ -164,6 +164,7 @@ static const struct {
 	lua_CFunction open;
 } libraries[] = {
 	{ "", luaopen_base }, { LUA_TABLIBNAME, luaopen_table }, { LUA_STRLIBNAME, luaopen_string }, { LUA_MATHLIBNAME, luaopen_math },
+	{ LUA_OSLIBNAME, luaopen_os },
 	{ LUA_BITLIBNAME, luaopen_bit }, { LUA_JITLIBNAME, luaopen_jit }, { LUA_FFILIBNAME, luaopen_ffi }
 };
 

@@ -194,6 +194,7 @@ SOURCES := \
 	src/program/bench/idle.c \
 	src/program/bench/link.c \
 	src/program/bench/memory.c \
+	src/program/bench/pcap.c \
 	src/program/bench/report.c \
 	src/program/bench/rig.c \
 	src/program/bench/turns.c \

@@ -19,9 +19,12 @@ local CASES = {
   idle = { "busy", "adaptive", "adaptive-ring", "wait" },
   link = { "single", "burst", "move" },
   memory = { "single", "burst", "burst-many", "copy-60", "copy-1514", "copy-1514-many", "home" },
+  pcap = { "libpcap-read-64", "read-64", "read-64-ahead", "read-594", "read-1514", "libpcap-write-64", "write-64", "write-64-ahead",
+    "write-594", "write-1514" },
 }
 -- What a case is compared with.
-local RATIOS = { basic = { c = "bare-", ["c-1514"] = "c", lua = "c" }, link = { burst = "single", move = "single" } }
+local RATIOS = { basic = { c = "bare-", ["c-1514"] = "c", lua = "c" }, link = { burst = "single", move = "single" },
+  pcap = { ["read-64"] = "libpcap-read-64", ["read-64-ahead"] = "libpcap-read-64", ["write-1514"] = "libpcap-write-1514" } }
 -- Further figures.
 local EXTRAS = { idle = { "p50_ns", "p99_ns", "cpu", "cpu_silent" } }
 
@@ -80,6 +83,19 @@ function TestBench:testTextHasOneLinePerCase()
     "link +single +[%d.]+ +[%d.]+ +[%d.]+ +2 +[%d.]+ %%\n" ..
     "link +burst +[%d.]+ +[%d.]+ +[%d.]+ +2 +[%d.]+ %%  [%d.]+ of single\n" ..
     "link +move +[%d.]+ +[%d.]+ +[%d.]+ +2 +[%d.]+ %%  [%d.]+ of single\n")
+end
+
+-- Capture files lie in memory while they are measured, and are gone afterwards: also after an interrupt.
+function TestBench:testNoCaptureFileIsLeft()
+  local function count() return (support.run("find /dev/shm /tmp -maxdepth 1 -name 'nf-bench.*' -newer " .. self.mark .. " | wc -l")) end
+  self.mark = support.folder() .. "/mark"
+  support.write(self.mark, "")
+  local output = support.run(support.nf .. TINY .. "pcap > /dev/null && echo done")
+  lu.assertEquals(output, "done\n")
+  lu.assertEquals(count(), "0\n")
+  local _, code = support.run("timeout -s INT -k 20 2 " .. support.nf .. " bench pcap --seconds 10 > /dev/null")
+  lu.assertEquals(code, 124)
+  lu.assertEquals(count(), "0\n")
 end
 
 function TestBench:testWrongUsage()

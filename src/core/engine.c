@@ -5,7 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { TICK_NS = 1000000, LEDGER_NS = 100000000, ADJUST_NS = 1000000000, DRAIN_NS = 200000000 };
+enum { TICK_NS = 1000000, LEDGER_NS = 100000000, ADJUST_NS = 1000000000, DRAIN_NS = 1000000000 };
 
 const char *const engine_idle_names[] = { "busy", "adaptive", "wait", NULL };
 
@@ -246,15 +246,17 @@ uint64_t engine_breathe(struct engine *engine)
 	return moved;
 }
 
-/* No pulls any more: push until nothing moves. What still waits afterwards (a slow outside, a long delay) is dropped by
- * `finish` under the reason "stop". */
+/* No pulls any more: push until all links are empty and no app behind an input holds anything, at most DRAIN_NS. What still
+ * waits then (a slow outside, a long delay) is dropped by `finish` under the reason "stop". */
 static void drain(struct engine *engine)
 {
-	uint64_t start = clock_system_ns(), quiet = 0;
+	uint64_t start = clock_system_ns();
 
 	set_state(engine, ENGINE_DRAINING);
-	while (engine->stops < 2 && quiet < 3 && clock_system_ns() - start < DRAIN_NS)
-		quiet = engine_breathe(engine) > 0 ? 0 : quiet + 1;
+	engine->end_ns = clock_now() + DRAIN_NS;
+	while (engine->stops < 2 && clock_now() < engine->end_ns && clock_system_ns() - start < 2 * DRAIN_NS)
+		if (engine_breathe(engine) == 0 && (engine_is_drained(engine) || !engine_rest(engine)))
+			break;
 }
 
 /* The apps' last call in this thread, upstream first; then what is left on the links is dropped by its receiver. */

@@ -13,7 +13,7 @@ enum {
 	LONGEST_WAIT_NS = 100000000     /* wait: statistics and heartbeat go on ten times a second */
 };
 
-/* When the first app has something to do by itself; CLOCK_NEVER. */
+/* When the first app has something to do by itself; CLOCK_NEVER. Inputs are not asked any more while links are drained. */
 static uint64_t earliest_wake(const struct engine *engine)
 {
 	uint64_t earliest = CLOCK_NEVER;
@@ -21,7 +21,7 @@ static uint64_t earliest_wake(const struct engine *engine)
 	for (uint32_t i = 0; i < engine->wiring->app_count; i++) {
 		const struct app *app = engine->wiring->app[i];
 
-		if (app->class->wake_at != NULL) {
+		if (app->class->wake_at != NULL && (engine->state != ENGINE_DRAINING || app->class->pull == NULL)) {
 			uint64_t at = app->class->wake_at(app);
 
 			if (at < earliest)
@@ -49,13 +49,13 @@ static uint64_t sleep_limit(const struct engine *engine)
 	return least;
 }
 
-/* Have all inputs ended, and does no app and no link hold anything? */
-static bool is_over(const struct engine *engine)
+/* Does no link and no app hold anything? Inputs may have more. */
+bool engine_is_drained(const struct engine *engine)
 {
 	const struct engine_wiring *wiring = engine->wiring;
 
 	for (uint32_t i = 0; i < wiring->app_count; i++)
-		if (!wiring->app[i]->ended)
+		if (!wiring->app[i]->ended && wiring->app[i]->class->pull == NULL)
 			return false;
 	for (uint32_t i = 0; i < wiring->link_count; i++)
 		if (link_waiting(wiring->link[i]) > 0)
@@ -73,6 +73,15 @@ static int arm_app(struct engine *engine, const struct app *app)
 	if (fd < 0 || epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST || errno == EPERM)
 		return 0;
 	return nf_fail(errno, "app '%s': its descriptor cannot be polled: %s", app->name, strerror(errno));
+}
+
+/* Have all inputs ended, too? */
+static bool is_over(const struct engine *engine)
+{
+	for (uint32_t i = 0; i < engine->wiring->pull_count; i++)
+		if (!engine->wiring->pull[i]->ended)
+			return false;
+	return engine_is_drained(engine);
 }
 
 int engine_arm(struct engine *engine)

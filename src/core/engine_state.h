@@ -68,6 +68,7 @@ void engine_wiring_free(struct engine_wiring *wiring);
 /* engine_idle.c: nothing moved. Sleep as the policy says, or advance a virtual clock.
  *   gives: false when nothing will ever move again: all inputs have ended, all links are empty */
 bool engine_rest(struct engine *engine);
+bool engine_is_drained(const struct engine *engine);
 int engine_arm(struct engine *engine);          /* put the descriptors of the present wiring into epoll */
 
 /* engine_ledger.c */

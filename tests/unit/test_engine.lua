@@ -220,6 +220,22 @@ function TestEngine:testAStopDrainsTheLinks()
   nf.graph_free(graph)
 end
 
+function TestEngine:testAStopLetsAShortDelayPass()
+  for _, virtual in ipairs({ false, true }) do
+    local ledger = graphs.run([[return { apps = { s = { "basic.source", rate = "100Kpps" }, d = { "basic.delay", time = "20ms" },
+      t = { "basic.sink" } }, links = { "s -> d -> t" } }]], { duration = 0.1, virtual = virtual })
+    lu.assertEquals(ledger.dropped, 0)
+    lu.assertTrue(ledger.consumed > 1000)
+  end
+end
+
+function TestEngine:testAStopDropsWhatWouldTakeTooLong()
+  local ledger = graphs.run([[return { apps = { s = { "basic.source", rate = "1Kpps" }, d = { "basic.delay", time = "1h" },
+    t = { "basic.sink" } }, links = { "s -> d -> t" } }]], { duration = 0.05, virtual = true })
+  lu.assertTrue(ledger.dropped > 10)
+  lu.assertEquals(ledger.consumed, 0)
+end
+
 function TestEngine:testAFailingPrepareLeavesNothingBehind()
   support.memory(8000)
   local graph = graphs.load([[return { apps = { s = { "basic.source" }, r = { "pcap.reader", file = "/nonexistent/x.pcap" },

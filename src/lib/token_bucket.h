@@ -20,11 +20,11 @@ void token_bucket_change(struct token_bucket *bucket, double per_second, double 
 void token_bucket_fill(struct token_bucket *bucket, uint64_t now_ns);
 
 /* Whether `amount` may be taken. More than the capacity may when the bucket is full: it leaves a debt, so that the rate is
- * kept and nothing is too large for ever. A millionth of a token is forgiven: sums of fractions do not come out even.
+ * kept and nothing is too large for ever. A billionth of a token is forgiven: sums of fractions do not come out even.
  *   gives: 0 or 1 (LuaJIT does not read an inline function that gives a bool) */
 inline int token_bucket_has(const struct token_bucket *bucket, double amount)
 {
-	return ((amount < bucket->capacity ? amount : bucket->capacity) - bucket->tokens) * 1000000 <= 1;
+	return ((amount < bucket->capacity ? amount : bucket->capacity) - bucket->tokens) * 1000000000 <= 1;
 }
 
 /* Take `amount`; 0 when it is not there, and nothing is taken. */

@@ -18,8 +18,6 @@ local function shaper(params)
   return basic.start("basic.shaper", params)
 end
 
-local function later(ns) nf.clock_set(nf.clock_now() + ns) end
-
 -- The engine's part: sleep until it wants to be woken, push, see what came out. Gives the numbers and the times in ns.
 local function run(s)
   local numbers, times, start = {}, {}, nf.clock_now()

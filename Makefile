@@ -82,8 +82,8 @@ PUBLIC := \
 	src/lib/heap.h \
 
 LUA := \
-	lua/nf/apps/select.lua \
 	lua/nf/apps/forward.lua \
+	lua/nf/apps/select.lua \
 	lua/nf/config.lua \
 	lua/nf/core.lua \
 	lua/nf/link.lua \
@@ -109,13 +109,13 @@ SOURCES := \
 	src/apps/basic/split.c \
 	src/apps/basic/tee.c \
 	src/apps/basic/truncate.c \
-	src/apps/socket/raw.c \
-	src/apps/tap/tap.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \
 	src/apps/pcap/reader.c \
 	src/apps/pcap/writer.c \
+	src/apps/socket/raw.c \
+	src/apps/tap/tap.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \

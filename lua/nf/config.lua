@@ -5,7 +5,7 @@
 --       gives { config =, modules = { NAME = { path =, class =, sources = { { name =, path =, text = }, ... } } } }, where a
 --             module that fails is { error = "..." }; or { error = "..." } when the file itself fails
 --
--- The file may do what Lua can, but for ffi and debug. Modules of apps are run as in the worker: without io, os and so on.
+-- The file may do what Lua can, but for ffi, debug and os.exit. Modules of apps are run as in the worker: without io, os and so on.
 local sources = {}                      -- embedded modules, by name
 for _, source in ipairs(require("nf.sources")) do sources[source[1]] = source[2] end
 
@@ -85,6 +85,7 @@ local function run(request)
   local chunk = compile(text, request.file)
   local known = { _G = _G, bit = bit, coroutine = coroutine, io = io, jit = jit, math = math, os = os, string = string, table = table }
   debug, package, module = nil, nil, nil                -- luacheck: ignore
+  os.exit = nil                                         -- luacheck: ignore
   require = new_require(known, function(name)           -- luacheck: ignore
     local found, path = find(request.folder, name)
     if found then return compile(found, path) end

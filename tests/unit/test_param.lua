@@ -25,7 +25,8 @@ local function params(fields)
 end
 
 local function decode(list, table_value, folder)
-  local base, arena, errors = ffi.new("uint8_t[256]"), keep(ffi.new("struct arena")), ffi.new("struct errors")
+  local base, errors = ffi.new("uint8_t[256]"), ffi.new("struct errors")
+  local arena = keep(ffi.gc(ffi.new("struct arena"), nf.arena_free))
   local context = ffi.new("struct param_context", { app = "app 'x'", folder = folder or "/etc/nf", arena = arena, errors = errors })
   local good = nf.param_decode(list, table_value and keep(support.value(table_value)), base, context)
   local messages = support.errors(errors)

@@ -81,6 +81,28 @@ function TestMemory:testASegmentThatIsTooLargeIsRefused()
   lu.assertEquals(nf.memory_segment_count, used)
 end
 
+-- With huge pages in the system a segment uses them; when they run out, ordinary ones.
+function TestMemory:testHugePagesAreUsedWhenThereAreAny()
+  local path = "/proc/sys/vm/nr_hugepages"
+  local before = support.read(path)
+  local file = io.open(path, "w")
+  lu.skipIf(file == nil, "not allowed to make huge pages (needs root)")
+  file:write(tostring(tonumber(before) + 2))
+  file:close()
+  local free = tonumber(support.read("/proc/meminfo"):match("HugePages_Free:%s*(%d+)"))
+  local number, too_many
+  if free >= 1 then
+    number = nf.memory_segment_add(9, "PACKET_STANDARD", 100, -1)
+    too_many = nf.memory_segment_add(9, "PACKET_STANDARD", 936 * (free + 1), -1)
+  end
+  local huge, ordinary = number and nf.memory_segment[number].huge, too_many and not nf.memory_segment[too_many].huge
+  if number then nf.memory_segment_remove(too_many) nf.memory_segment_remove(number) end
+  support.write(path, before)
+  lu.skipIf(free < 1, "the system has no 2 MiB in one piece")
+  lu.assertTrue(huge)
+  lu.assertTrue(ordinary)
+end
+
 -- Two processes: worker 0 allocates, worker 1 frees, and all come home. The packets' addresses travel as offsets.
 function TestMemory:testPacketsFreedByAnotherWorkerComeHome()
   lu.assertEquals(nf.memory_home_init(2), 0)

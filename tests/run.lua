@@ -26,24 +26,21 @@ local jobs = tonumber(os.getenv("NF_TEST_JOBS")) or tonumber(ask("nproc")) or 1
 local folder = assert(ask("mktemp -d"), "no temporary folder")
 local passed, failed, skipped = 0, 0, 0
 
--- Start a test file; its output goes to a file, so that it never waits for us.
-local function start(number)
-  local file = files[number]
-  local place = folder .. "/" .. number
-  local command = ("mkdir '%s'; from=$(date +%%s%%N); TMPDIR='%s' LUA_PATH='tests/?.lua;;' NF='%s' timeout -k 5 %d '%s' lua %s -v -o tap " ..
-    "> '%s.text' 2>&1 < /dev/null; echo $? $((($(date +%%s%%N) - from) / 100000000)); rm -rf '%s'"):format(
-    place, place, nf, limit, nf, file, place, place)
-  return { file = file, text = place .. ".text", pipe = io.popen(command) }
-end
+-- What runs a test file: its output goes to a file, so that it never waits for us; then a line tells how it ended.
+local script = ([[
+  number=$1 file=$2 place=$3/$1
+  mkdir "$place"
+  from=$(date +%%s%%N)
+  TMPDIR=$place LUA_PATH='tests/?.lua;;' NF='%s' timeout -k 5 %d '%s' lua "$file" -v -o tap > "$place.text" 2>&1 < /dev/null
+  echo "$number $? $((($(date +%%s%%N) - from) / 100000000))"
+  rm -rf "$place"
+]]):format(nf, limit, nf)
 
--- Wait for a test file and count what it says.
-local function finish(job)
-  local code, tenths = job.pipe:read("*a"):match("(%d+) (%d+)")
+-- Count what a test file that has ended said.
+local function finish(file, text, code, tenths)
   local ok, bad, skip = 0, 0, 0
   local trouble, skips = {}, {}
-  job.pipe:close()
-  code, tenths = tonumber(code), tonumber(tenths)
-  for line in io.lines(job.text) do
+  for line in io.lines(text) do
     if line:match("^ok%s+%d+%s+# SKIP") then
       skip = skip + 1
       skips[#skips + 1] = line:gsub("^ok%s+%d+%s+# SKIP%s*", "")
@@ -63,22 +60,33 @@ local function finish(job)
     trouble[#trouble + 1] = "no test ran"
     bad = 1
   end
-  print(("%-48s %4d passed%s%s %6.1f s"):format(job.file, ok, bad > 0 and (" %d FAILED"):format(bad) or "",
+  print(("%-48s %4d passed%s%s %6.1f s"):format(file, ok, bad > 0 and (" %d FAILED"):format(bad) or "",
     skip > 0 and (" %d skipped"):format(skip) or "", tenths / 10))
   for _, line in ipairs(skips) do print("  skip: " .. line) end
   if bad > 0 then for _, line in ipairs(trouble) do print("  " .. line) end end
   io.stdout:flush()
-  os.remove(job.text)
+  os.remove(text)
   passed, failed, skipped = passed + ok, failed + bad, skipped + skip
 end
 
-local running, begun = {}, 0
-while begun < #files or #running > 0 do
-  while begun < #files and #running < jobs do
-    begun = begun + 1
-    running[#running + 1] = start(begun)
-  end
-  finish(table.remove(running, 1))
+-- All of them, `jobs` at a time, in the order in which they end.
+local list = assert(io.open(folder .. "/list", "w"))
+for number, file in ipairs(files) do list:write(number, "\n", file, "\n") end
+list:close()
+local shell = assert(io.open(folder .. "/script", "w"))
+shell:write(script)
+shell:close()
+local ended = 0
+local pipe = io.popen(("xargs -d '\\n' -n 2 -P %d sh -c 'sh %s/script \"$@\" %s' sh < %s/list"):format(jobs, folder, folder, folder))
+for line in pipe:lines() do
+  local number, code, tenths = line:match("^(%d+) (%d+) (%d+)$")
+  finish(files[tonumber(number)], folder .. "/" .. number .. ".text", tonumber(code), tonumber(tenths))
+  ended = ended + 1
+end
+pipe:close()
+if ended < #files then
+  print(("%d test files did not run"):format(#files - ended))
+  failed = failed + #files - ended
 end
 os.execute("rm -rf '" .. folder .. "'")
 print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))

@@ -3,6 +3,8 @@
 
 extern inline uint32_t link_waiting(const struct link *l);
 extern inline uint32_t link_room(const struct link *l);
+extern inline uint32_t link_slot(const struct link *l, uint64_t total);
+extern inline void link_advance(struct link *l, uint32_t n);
 extern inline void link_send(struct link *l, struct packet *p);
 extern inline void link_send_burst(struct link *l, struct packet *const *burst, uint32_t n);
 extern inline struct packet *link_receive(struct link *l);

@@ -8,13 +8,14 @@ enum {
 };
 
 struct link {
-	uint64_t sent, received;        /* totals, free-running: waiting = sent - received, slot = total % LINK_SLOTS */
+	uint64_t sent, received;        /* totals, free-running: waiting = sent - received, slot: see link_slot */
 	uint64_t bytes;                 /* of the packets sent */
 	uint64_t dropped;               /* packets freed because the link was full */
 	const char *name;               /* "a.output -> b.input" */
 	uint32_t number;                /* in the worker's graph */
 	bool back;                      /* closes a cycle: its packets wait for the next breath */
-	struct packet *slot[LINK_SLOTS];
+	uint64_t base;                  /* the total whose packet lies in slot 0 */
+	struct packet *slot[LINK_SLOTS] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
 /* How many packets wait, and how many more fit. */
@@ -26,6 +27,21 @@ inline uint32_t link_waiting(const struct link *l)
 inline uint32_t link_room(const struct link *l)
 {
 	return LINK_SLOTS - link_waiting(l);
+}
+
+/* Where the packet lies that was sent as number `total`. A link that was emptied by a burst begins at slot 0 again, so that only
+ * the slots of a burst are in the first-level cache and not, in turn, all 8 KiB. */
+inline uint32_t link_slot(const struct link *l, uint64_t total)
+{
+	return (uint32_t)(total - l->base) % LINK_SLOTS;
+}
+
+/* Take n packets off the front, which are dealt with. needs: n <= link_waiting(l) */
+inline void link_advance(struct link *l, uint32_t n)
+{
+	l->received += n;
+	if (l->received == l->sent)
+		l->base = l->received;
 }
 
 /* Free p and count it as dropped by the full link l; what link_send does when there is no room. */
@@ -42,7 +58,7 @@ inline void link_send(struct link *l, struct packet *p)
 		link_drop(l, p);
 		return;
 	}
-	l->slot[l->sent % LINK_SLOTS] = p;
+	l->slot[link_slot(l, l->sent)] = p;
 	l->sent++;
 	l->bytes += p->length;
 }
@@ -50,16 +66,16 @@ inline void link_send(struct link *l, struct packet *p)
 /* Send n packets, in order; those that do not fit are freed and counted in dropped. */
 inline void link_send_burst(struct link *l, struct packet *const *burst, uint32_t n)
 {
-	uint64_t sent = l->sent, bytes = l->bytes;
-	uint32_t room = link_room(l), fit = n < room ? n : room;
+	uint64_t bytes = l->bytes;
+	uint32_t room = link_room(l), fit = n < room ? n : room, at = link_slot(l, l->sent);
 
 	for (uint32_t i = 0; i < fit; i++) {
 		if (PACKET_DEBUG)
 			packet_debug_check(burst[i]);
-		l->slot[(sent + i) % LINK_SLOTS] = burst[i];
+		l->slot[(at + i) % LINK_SLOTS] = burst[i];
 		bytes += burst[i]->length;
 	}
-	l->sent = sent + fit;
+	l->sent += fit;
 	l->bytes = bytes;
 	for (uint32_t i = fit; i < n; i++)
 		link_drop(l, burst[i]);
@@ -70,7 +86,7 @@ inline void link_send_burst(struct link *l, struct packet *const *burst, uint32_
  *   owner: the caller */
 inline struct packet *link_receive(struct link *l)
 {
-	struct packet *p = l->slot[l->received % LINK_SLOTS];
+	struct packet *p = l->slot[link_slot(l, l->received)];
 
 	l->received++;
 	return p;
@@ -79,27 +95,27 @@ inline struct packet *link_receive(struct link *l)
 /* Take up to n packets, oldest first; gives how many. owner: the caller */
 inline uint32_t link_receive_burst(struct link *l, struct packet **burst, uint32_t n)
 {
-	uint64_t received = l->received;
-	uint32_t waiting = link_waiting(l);
+	uint32_t waiting = link_waiting(l), at = link_slot(l, l->received);
 
 	if (n > waiting)
 		n = waiting;
 	for (uint32_t i = 0; i < n; i++)
-		burst[i] = l->slot[(received + i) % LINK_SLOTS];
-	l->received = received + n;
+		burst[i] = l->slot[(at + i) % LINK_SLOTS];
+	link_advance(l, n);
 	return n;
 }
 
 /* The i-th waiting packet, which stays on the link. needs: i < link_waiting(l) */
 inline struct packet *link_peek(const struct link *l, uint32_t i)
 {
-	return l->slot[(l->received + i) % LINK_SLOTS];
+	return l->slot[link_slot(l, l->received + i)];
 }
 
 /* Move up to n packets from one link to another, as far as the receiver has room; gives how many. */
 inline uint32_t link_move(struct link *from, struct link *to, uint32_t n)
 {
 	uint32_t waiting = link_waiting(from), room = link_room(to);
+	uint32_t at = link_slot(from, from->received), next = link_slot(to, to->sent);
 	uint64_t bytes = 0;
 
 	if (n > waiting)
@@ -107,14 +123,14 @@ inline uint32_t link_move(struct link *from, struct link *to, uint32_t n)
 	if (n > room)
 		n = room;
 	for (uint32_t i = 0; i < n; i++) {
-		struct packet *p = from->slot[(from->received + i) % LINK_SLOTS];
+		struct packet *p = from->slot[(at + i) % LINK_SLOTS];
 
 		if (PACKET_DEBUG)
 			packet_debug_check(p);
-		to->slot[(to->sent + i) % LINK_SLOTS] = p;
+		to->slot[(next + i) % LINK_SLOTS] = p;
 		bytes += p->length;
 	}
-	from->received += n;
+	link_advance(from, n);
 	to->sent += n;
 	to->bytes += bytes;
 	return n;
@@ -127,11 +143,11 @@ inline uint32_t link_copy(const struct link *from, struct link *to, uint32_t n)
 {
 	struct packet_pool *pool = &packet_pool[PACKET_STANDARD];
 	struct packet **stack = pool->stack;
-	uint64_t received = from->received, sent = to->sent, bytes = 0;
-	uint32_t i, left = pool->count;
+	uint64_t bytes = 0;
+	uint32_t i, left = pool->count, at = link_slot(from, from->received), next = link_slot(to, to->sent);
 
 	for (i = 0; i < n; i++) {
-		const struct packet *p = from->slot[(received + i) % LINK_SLOTS];
+		const struct packet *p = from->slot[(at + i) % LINK_SLOTS];
 		struct packet *copy;
 
 		if (__builtin_expect(p->size != PACKET_STANDARD, 0)) {
@@ -148,12 +164,12 @@ inline uint32_t link_copy(const struct link *from, struct link *to, uint32_t n)
 			}
 			packet_copy_to(copy, p);
 		}
-		to->slot[(sent + i) % LINK_SLOTS] = copy;
+		to->slot[(next + i) % LINK_SLOTS] = copy;
 		bytes += p->length;
 	}
 	pool->taken += pool->count - left;
 	pool->count = left;
-	to->sent = sent + i;
+	to->sent += i;
 	to->bytes += bytes;
 	return i;
 }
@@ -161,13 +177,13 @@ inline uint32_t link_copy(const struct link *from, struct link *to, uint32_t n)
 /* Free up to n packets that wait, oldest first; gives how many. */
 inline uint32_t link_free(struct link *l, uint32_t n)
 {
-	uint32_t waiting = link_waiting(l), at = (uint32_t)(l->received % LINK_SLOTS), first;
+	uint32_t waiting = link_waiting(l), at = link_slot(l, l->received), first;
 
 	if (n > waiting)
 		n = waiting;
 	first = n < LINK_SLOTS - at ? n : LINK_SLOTS - at;
 	packet_free_burst(l->slot + at, first);
 	packet_free_burst(l->slot, n - first);
-	l->received += n;
+	link_advance(l, n);
 	return n;
 }

@@ -45,9 +45,11 @@ function TestLink:testAFullLinkDropsAndCounts()
   for _ = 1, 1024 do nf.packet_free(nf.link_receive(link)) end
 end
 
+-- One packet stays behind each time: a link that was emptied begins at its first slot again.
 function TestLink:testBurstsWrapAround()
   local link, burst = new_link(), ffi.new("struct packet *[300]")
-  local number, expected = 0, 0
+  local number, expected = 1, 0
+  nf.link_send(link, packet(1))
   for _ = 1, 20 do
     for i = 0, 299 do
       number = number + 1
@@ -62,6 +64,94 @@ function TestLink:testBurstsWrapAround()
     end
   end
   lu.assertEquals(link.dropped, 0ULL)
+  lu.assertEquals(nf.link_free(link, 300), 1)
+end
+
+function TestLink:testAnEmptiedLinkBeginsAtItsFirstSlot()
+  local link, burst = new_link(), ffi.new("struct packet *[40]")
+  for _ = 1, 100 do
+    for i = 0, 39 do burst[i] = packet(i) end
+    nf.link_send_burst(link, burst, 40)
+    lu.assertTrue(link.slot[0] == burst[0])
+    lu.assertTrue(link.slot[39] == burst[39])
+    lu.assertEquals(nf.link_free(link, 40), 40)
+  end
+  lu.assertEquals(link.sent, 4000ULL)
+  lu.assertEquals(link.received, 4000ULL)
+end
+
+-- All ways to send and receive, mixed at random, against two queues in Lua: order and totals stay right wherever the slots begin.
+function TestLink:testAnyMixOfCallsKeepsTheOrder()
+  local links, models = { new_link(), new_link() }, { {}, {} }
+  local burst, number = ffi.new("struct packet *[500]"), 0
+  local function fresh()
+    number = number + 1
+    return packet(number % 2000)
+  end
+  local function take(model, n)
+    local taken = {}
+    for i = 1, n do taken[i] = table.remove(model, 1) end
+    return taken
+  end
+  local steps = {
+    function(link, model)
+      if nf.link_room(link) == 0 then return end
+      local p = fresh()
+      model[#model + 1] = p.length
+      nf.link_send(link, p)
+    end,
+    function(link, model, n)
+      n = math.min(n, nf.link_room(link))
+      for i = 0, n - 1 do
+        burst[i] = fresh()
+        model[#model + 1] = burst[i].length
+      end
+      nf.link_send_burst(link, burst, n)
+    end,
+    function(link, model)
+      if #model == 0 then return end
+      local p = nf.link_receive(link)
+      lu.assertEquals(p.length, table.remove(model, 1))
+      nf.packet_free(p)
+    end,
+    function(link, model, n)
+      n = math.min(n, #model)
+      lu.assertEquals(nf.link_receive_burst(link, burst, n), n)
+      for i, length in ipairs(take(model, n)) do
+        lu.assertEquals(burst[i - 1].length, length)
+        nf.packet_free(burst[i - 1])
+      end
+    end,
+    function(link, model, n)
+      n = math.min(n, #model)
+      lu.assertEquals(nf.link_free(link, n), n)
+      take(model, n)
+    end,
+    function(link, model, n, other, other_model)
+      n = math.min(n, #model, nf.link_room(other))
+      lu.assertEquals(nf.link_move(link, other, n), n)
+      for _, length in ipairs(take(model, n)) do other_model[#other_model + 1] = length end
+    end,
+    function(link, model, n, other, other_model)
+      n = math.min(n, #model, nf.link_room(other))
+      lu.assertEquals(nf.link_copy(link, other, n), n)
+      for i = 1, n do other_model[#other_model + 1] = model[i] end
+    end,
+  }
+  math.randomseed(1)
+  for _ = 1, 4000 do
+    local from = math.random(2)
+    local to = 3 - from
+    steps[math.random(#steps)](links[from], models[from], math.random(0, 500), links[to], models[to])
+    for i = 1, 2 do
+      lu.assertEquals(nf.link_waiting(links[i]), #models[i])
+      if #models[i] > 0 then lu.assertEquals(nf.link_peek(links[i], #models[i] - 1).length, models[i][#models[i]]) end
+    end
+  end
+  for i = 1, 2 do
+    lu.assertEquals(links[i].dropped, 0ULL)
+    nf.link_free(links[i], 1024)
+  end
 end
 
 function TestLink:testABurstThatDoesNotFitIsDroppedFromItsEnd()

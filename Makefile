@@ -120,9 +120,11 @@ SOURCES := \
 	src/core/arena.c \
 	src/core/clock.c \
 	src/core/engine.c \
+	src/core/engine_commit.c \
 	src/core/engine_idle.c \
 	src/core/engine_ledger.c \
 	src/core/engine_plan.c \
+	src/core/engine_wiring.c \
 	src/core/error.c \
 	src/core/graph.c \
 	src/core/graph_check.c \

@@ -61,9 +61,19 @@ struct engine_plan {
 	uint32_t moved, dropped;                /* packets of links that went */
 };
 
+/* engine_wiring.c */
+void *engine_zeroed(uint64_t count, size_t bytes);      /* never of size 0 */
+struct engine_wiring *engine_wiring_new(const struct graph_worker *graph);      /* empty arrays; NULL: no memory */
+int engine_wiring_connect(struct engine_wiring *wiring);        /* the arrays of links of each app; -ENOMEM */
+void engine_wiring_schedule(struct engine_wiring *wiring);      /* who is pulled, pushed, ticked, in which order */
+void engine_wiring_free(struct engine_wiring *wiring);          /* with apps and links */
+void engine_wiring_free_arrays(struct engine_wiring *wiring);   /* without */
+
 /* engine_plan.c */
+void engine_plan_free(struct engine_plan *plan);
+
+/* engine_commit.c */
 void engine_commit_pending(struct engine *engine);
-void engine_wiring_free(struct engine_wiring *wiring);
 
 /* engine_idle.c: nothing moved. Sleep as the policy says, or advance a virtual clock.
  *   gives: false when nothing will ever move again: all inputs have ended, all links are empty */

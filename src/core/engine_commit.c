@@ -1,0 +1,190 @@
+/* engine_commit -- the second phase of a change: take it over between two breaths, then free what was replaced. */
+#include "core/engine_state.h"
+
+/* Where do the packets of a link that goes belong now: the new link of the same output, else of the same input. */
+static struct link *heir(const struct engine_plan *plan, const struct engine_wiring *old, uint32_t number)
+{
+	const struct graph_worker *new_graph = plan->wiring->graph;
+	const struct graph_link *gone = &old->graph->link[number];
+	const char *from = old->graph->app[gone->from].name, *output = old->graph->app[gone->from].output_names[gone->output];
+	const char *to = old->graph->app[gone->to].name, *input = old->graph->app[gone->to].input_names[gone->input];
+	struct link *second = NULL;
+
+	for (uint32_t i = 0; i < new_graph->link_count; i++) {
+		const struct graph_link *l = &new_graph->link[i];
+
+		if (strcmp(new_graph->app[l->from].name, from) == 0 &&
+			strcmp(new_graph->app[l->from].output_names[l->output], output) == 0)
+			return plan->wiring->link[i];
+		if (strcmp(new_graph->app[l->to].name, to) == 0 &&
+			strcmp(new_graph->app[l->to].input_names[l->input], input) == 0)
+			second = plan->wiring->link[i];
+	}
+	return second;
+}
+
+/* The packets of links that go move on, in order, or are dropped by the app that would have received them. */
+static void move_packets(struct engine *engine, struct engine_plan *plan)
+{
+	struct engine_wiring *old = engine->wiring;
+
+	for (uint32_t i = 0; i < old->link_count; i++) {
+		struct link *gone = old->link[i], *to;
+		struct app *receiver;
+
+		if (!plan->link_leaves[i] || link_waiting(gone) == 0)
+			continue;
+		to = heir(plan, old, i);
+		if (to != NULL)
+			plan->moved += link_move(gone, to, LINK_SLOTS);
+		receiver = old->app[old->graph->link[i].to];
+		while (link_waiting(gone) > 0) {
+			app_drop(receiver, app_reason(receiver, APP_REASON_RELOAD), link_receive(gone));
+			plan->dropped++;
+		}
+	}
+}
+
+/* Hand a kept app over to the new graph, whose strings outlive the old one's. */
+static void adopt(struct app *app, const struct graph_app *spec, uint32_t number)
+{
+	app->class = spec->class;
+	app->name = spec->name;
+	app->input_name = spec->input_names;
+	app->output_name = spec->output_names;
+	app->number = number;
+	if (spec->checked != NULL)
+		app->folder = spec->checked->folder;
+}
+
+static void set_links(struct engine_wiring *wiring, uint32_t i)
+{
+	const struct graph_app *spec = &wiring->graph->app[i];
+	struct app *app = wiring->app[i];
+
+	app->input = wiring->input[i];
+	app->output = wiring->output[i];
+	app->input_count = app_name_count(spec->input_names);
+	app->output_count = app_name_count(spec->output_names);
+}
+
+/* A reconfigured app goes on counting where its predecessor stopped; the totals of one that is replaced stay in the sums. */
+static void carry_totals(struct engine *engine, struct engine_plan *plan, uint32_t i)
+{
+	struct app *app = plan->wiring->app[i], *old = plan->predecessor[i];
+	uint32_t counters = app_name_count(app->class->counters), reasons = app->reason_count + APP_REASONS;
+
+	if (!plan->continues[i]) {
+		engine_retire_flow(engine, old, NULL);
+		return;
+	}
+	app->received += old->received;
+	app->created += old->created;
+	app->sent += old->sent;
+	app->consumed += old->consumed;
+	app->lost_outside += old->lost_outside;
+	app->cycles += old->cycles;
+	app->packets += old->packets;
+	app->calls += old->calls;
+	for (uint32_t j = 0; j < counters; j++)
+		app->counter[j] += old->counter[j];
+	for (uint32_t j = 0; j < reasons; j++)
+		app->reason[j] += old->reason[j];
+}
+
+/* Packet thread, between two breaths; or before the first. */
+static void commit(struct engine *engine, struct engine_plan *plan)
+{
+	struct engine_wiring *old = engine->wiring, *wiring = plan->wiring;
+
+	for (uint32_t i = 0; i < wiring->link_count; i++) {
+		wiring->link[i]->name = wiring->graph->link[i].name;
+		wiring->link[i]->number = i;
+		wiring->link[i]->back = wiring->graph->link[i].back;
+	}
+	for (uint32_t i = 0; i < wiring->app_count; i++) {
+		struct app *app = wiring->app[i], *before = plan->predecessor[i];
+
+		if (!plan->fresh[i]) {
+			adopt(app, &wiring->graph->app[i], i);
+			set_links(wiring, i);
+			continue;
+		}
+		set_links(wiring, i);
+		if (app->class->commit != NULL)
+			app->class->commit(app, plan->continues[i] ? before : NULL);
+	}
+	move_packets(engine, plan);
+	/* The old instances' last call; they still have their old links, whose packets have moved on. */
+	for (uint32_t i = 0; i < wiring->app_count; i++) {
+		if (plan->predecessor[i] == NULL)
+			continue;
+		if (plan->predecessor[i]->class->stop != NULL)
+			plan->predecessor[i]->class->stop(plan->predecessor[i]);
+		carry_totals(engine, plan, i);
+	}
+	for (uint32_t i = 0; i < old->app_count; i++) {
+		if (!plan->leaves[i])
+			continue;
+		if (old->app[i]->class->stop != NULL)
+			old->app[i]->class->stop(old->app[i]);
+		engine_retire_flow(engine, old->app[i], NULL);
+	}
+	for (uint32_t i = 0; i < old->link_count; i++)
+		if (plan->link_leaves[i])
+			engine_retire_flow(engine, NULL, old->link[i]);
+	engine->wiring = wiring;
+	plan->wiring = old;
+	for (uint32_t i = 0; i < wiring->app_count; i++)
+		if (wiring->app[i]->class->link != NULL)
+			wiring->app[i]->class->link(wiring->app[i]);
+}
+
+void engine_commit_pending(struct engine *engine)
+{
+	struct engine_plan *plan = engine->pending;
+
+	commit(engine, plan);
+	if (engine_arm(engine) < 0)
+		log_error("%s", nf_error());
+	__atomic_store_n(&engine->pending, NULL, __ATOMIC_RELEASE);
+	sem_post(&engine->committed);
+}
+
+void engine_commit(struct engine *engine, struct engine_plan *plan)
+{
+	enum engine_state state = engine_state(engine);
+
+	if (state != ENGINE_RUNNING && state != ENGINE_DRAINING) {
+		commit(engine, plan);
+		return;
+	}
+	__atomic_store_n(&engine->pending, plan, __ATOMIC_RELEASE);
+	while (sem_wait(&engine->committed) != 0)
+		continue;
+}
+
+/* Free one app that is not in the graph any more. */
+static void retire_app(struct app *app)
+{
+	if (app->class->retire != NULL)
+		app->class->retire(app);
+	app_delete(app);
+}
+
+void engine_retire(struct engine *engine, struct engine_plan *plan)
+{
+	struct engine_wiring *old = plan->wiring;
+
+	for (uint32_t i = 0; i < engine->wiring->app_count; i++)
+		if (plan->predecessor[i] != NULL)
+			retire_app(plan->predecessor[i]);
+	for (uint32_t i = 0; i < old->app_count; i++)
+		if (plan->leaves[i])
+			retire_app(old->app[i]);
+	for (uint32_t i = 0; i < old->link_count; i++)
+		if (plan->link_leaves[i])
+			free(old->link[i]);
+	engine_wiring_free_arrays(old);
+	engine_plan_free(plan);
+}

@@ -265,6 +265,39 @@ $(BUILD)/embedded.s: $(LUA) $(PUBLIC) $(BUILD)/files
 $(BUILD)/embedded.o: $(BUILD)/embedded.s
 	$(Q)$(CC) -c -o $@ $<
 
+# Fuzz harnesses tests/fuzz/fuzz_NAME.c with their corpora tests/fuzz/corpus/NAME/; always clang, libFuzzer and sanitizers, all
+# sources but the programs. Only `make fuzz` and the test that replays the corpora build them.
+FUZZERS := \
+	config \
+
+SECONDS  ?= 60
+FUZZ_CC  ?= clang
+FUZZ_SAN := address,undefined
+FUZZ_FLAGS = $(filter-out -fsanitize=% -fno-sanitize-recover=% -O%,$(ALL_CFLAGS)) -O1 -fno-omit-frame-pointer -DPACKET_DEBUG=1 \
+	-fno-sanitize-recover=all
+FUZZ_OBJECTS := $(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(filter-out src/program/%,$(SOURCES))) $(BUILD)/embedded.o
+.SECONDARY: $(FUZZ_OBJECTS)
+
+$(BUILD)/fuzz/flags: FORCE
+	$(Q)mkdir -p $(@D)
+	$(call remember,$(FUZZ_CC) $(FUZZ_FLAGS))
+
+$(BUILD)/fuzz/%.o: src/%.c $(BUILD)/fuzz/flags
+	$(call say,FUZZ,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz-%: tests/fuzz/fuzz_%.c $(FUZZ_OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer,$(FUZZ_SAN) -pie -pthread -o $@ $< $(FUZZ_OBJECTS) $(LIBS)
+
+# Each harness for SECONDS; what it finds lies in build/fuzz/, an input that fails in build/fuzz/fail-*.
+fuzz: $(FUZZERS:%=$(BUILD)/fuzz-%)
+	@for f in $(FUZZERS); do mkdir -p $(BUILD)/fuzz/found/$$f; echo "fuzzing $$f for $(SECONDS) s"; \
+		$(BUILD)/fuzz-$$f -max_total_time=$(SECONDS) -max_len=65536 -timeout=10 -rss_limit_mb=4096 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/fail-$$f- $(BUILD)/fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
+	done
+
 # A change of compiler or flags rebuilds everything; one in the lists of files links again.
 remember = @mkdir -p $(BUILD); text="$(subst ",,$(1))"; echo "$$text" | cmp -s - $@ || echo "$$text" > $@
 $(BUILD)/flags: FORCE
@@ -313,4 +346,4 @@ install: all
 clean:
 	rm -rf build build-*
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d)

@@ -4,6 +4,10 @@ local ffi = require("ffi")
 local nf = require("nf.core")
 local support = require("support")
 
+ffi.cdef [[
+int dup(int fd); int dup2(int from, int to); int open(const char *path, int flags, ...); int close(int fd);
+]]
+
 local script = {}
 local kept, made = {}, {}                      -- what classes point to, as long as they are known
 local native = nf.app_classes
@@ -32,7 +36,10 @@ end
 
 -- What the child says of a module: its fields as they are, its functions by name, its sources.
 function script.description(name, text, sources)
+  -- What the module requires is found here as the child would find it beside the configuration.
+  for other, content in pairs(sources or {}) do package.preload[other] = loadstring(content) end
   local fields = assert(loadstring(text, "@" .. name .. ".lua"))(name)
+  for other in pairs(sources or {}) do package.preload[other], package.loaded[other] = nil, nil end
   local class, functions = {}, {}
   for key, field in pairs(fields) do
     if type(field) == "function" then functions[key] = true else class[key] = field end
@@ -71,7 +78,19 @@ local input, output = self.input.input, self.output.output
 end }]]):format(head or "", fields or "", body)
 end
 
--- Text of the file, for instances of a module that is embedded or an example.
-function script.file(path) return assert(support.read(path), "no file " .. path) end
+-- Run f with standard error going to a file; gives what was written.
+function script.errors_of(f)
+  local path = os.tmpname()
+  local fd, saved = ffi.C.open(path, 0x241, ffi.cast("int", 384)), ffi.C.dup(2)
+  ffi.C.dup2(fd, 2)
+  local ok, message = pcall(f)
+  ffi.C.dup2(saved, 2)
+  ffi.C.close(fd)
+  ffi.C.close(saved)
+  local text = support.read(path)
+  os.remove(path)
+  if not ok then error(message, 0) end
+  return text
+end
 
 return script

@@ -87,7 +87,7 @@ end
 function _G.print(...)
   local text = {}
   for i = 1, select("#", ...) do text[i] = tostring((select(i, ...))) end
-  if C.script_app_print(script, concat(text, "\t")) < 0 then
+  if C.script_app_print(script, concat(text, " ")) < 0 then
     error("print would keep packets waiting: use self:count", 2)
   end
 end

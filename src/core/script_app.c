@@ -252,6 +252,7 @@ void script_app_retire(struct app *app)
 {
 	struct script *s = script_of(app);
 
+	script_watch_remove(s);         /* an engine that never ran is freed without stop */
 	if (!job_is_idle(&s->report))
 		job_wait(&s->report);
 	script_app_abort(app);

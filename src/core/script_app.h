@@ -51,7 +51,8 @@ struct script {
 	bool replaced;                  /* another instance has taken its place */
 	bool is_unsafe;
 	sigjmp_buf leave;               /* where the watch jumps to */
-	struct script *next;            /* of all running ones: script_watch */
+	struct script *next;            /* of all running ones, and whether it is one: script_watch */
+	bool is_watched;
 	struct job report;
 	char cause[SCRIPT_CAUSE];       /* why it is quarantined */
 	char stuck[256];                /* what the watch writes when it has to end the worker */

@@ -212,6 +212,7 @@ static void set_timer(void)
 void script_watch_add(struct script *s)
 {
 	s->next = running;
+	s->is_watched = true;
 	running = s;
 	set_timer();
 }
@@ -220,11 +221,12 @@ void script_watch_remove(struct script *s)
 {
 	struct script **at = &running;
 
-	while (*at != NULL && *at != s)
-		at = &(*at)->next;
-	if (*at == NULL)
+	if (!s->is_watched)
 		return;
+	while (*at != s)
+		at = &(*at)->next;
 	*at = s->next;
+	s->is_watched = false;
 	set_timer();
 }
 

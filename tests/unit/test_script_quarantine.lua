@@ -6,25 +6,6 @@ local nf = require("nf.core")
 local support = require("support")
 local script = require("support_script")
 
-ffi.cdef [[
-int dup(int fd); int dup2(int from, int to); int open(const char *path, int flags, ...); int close(int fd);
-]]
-
--- Run f with standard error going to a file; gives what was written.
-local function errors_of(f)
-  local path = os.tmpname()
-  local fd, saved = ffi.C.open(path, 0x241, ffi.cast("int", 384)), ffi.C.dup(2)
-  ffi.C.dup2(fd, 2)
-  local ok, message = pcall(f)
-  ffi.C.dup2(saved, 2)
-  ffi.C.close(fd)
-  ffi.C.close(saved)
-  local text = support.read(path)
-  os.remove(path)
-  if not ok then error(message, 0) end
-  return text
-end
-
 -- Why an app is quarantined.
 local function cause(app)
   local text = nf.script_app_cause(app)
@@ -66,6 +47,7 @@ end
 function TestQuarantine:tearDown()
   nf.script_watch_stop()
   script.forget()
+  collectgarbage()
   lu.assertEquals(nf.memory_in_use(), 0ULL)
 end
 
@@ -73,10 +55,10 @@ function TestQuarantine:test0ItIsReportedOnce()
   script.class("bad", script.pushing("error('broken')"))
   local app = support.app("bad")
   support.send(app.input[0], "x")
-  lu.assertEquals(errors_of(function () support.push(app) end),
+  lu.assertEquals(script.errors_of(function () support.push(app) end),
     "nf: error: app 'x' is quarantined: bad.lua:6: broken; what arrives there is dropped from now on\n")
   support.send(app.input[0], "x")
-  lu.assertEquals(errors_of(function () support.push(app) end), "")
+  lu.assertEquals(script.errors_of(function () support.push(app) end), "")
   support.finish(app)
 end
 

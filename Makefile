@@ -115,7 +115,9 @@ SOURCES := \
 	src/apps/pcap/reader.c \
 	src/apps/pcap/writer.c \
 	src/apps/socket/raw.c \
+	src/apps/socket/raw_open.c \
 	src/apps/tap/tap.c \
+	src/apps/tap/tap_open.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
@@ -145,6 +147,7 @@ SOURCES := \
 	src/core/memory_home.c \
 	src/core/namespace.c \
 	src/core/netdev.c \
+	src/core/netlink.c \
 	src/core/offload.c \
 	src/core/packet.c \
 	src/core/packet_debug.c \

@@ -6,6 +6,7 @@ local nf = require("nf.core")
 local support = require("support")
 
 ffi.cdef([[
+int netlink_open(void);
 int socketpair(int domain, int type, int protocol, int fds[2]);
 int dup(int fd);
 int close(int fd);
@@ -73,7 +74,9 @@ function M.pretend(class_name, params, inputs, outputs)
   local app, messages = support.new(class_name, params, inputs, outputs)
   assert(app, messages and table.concat(messages, "\n"))
   local class = ffi.new("struct app_class", app.class[0])
-  local open = ffi.cast("int (*)(const struct app *, const char *)", function () return pair[0] end)
+  local open = ffi.cast("int (*)(const struct app *, const char *)", function (_, key)
+    return ffi.string(key):match("^netlink:") and nf.netlink_open() or pair[0]
+  end)
   class.open, class.is_open = open, nil
   app.class = class
   serving[#serving + 1] = { ffi.new("struct resources"), class, open }

@@ -328,8 +328,9 @@ function TestTap:testOneInterfaceIsForOneApp()
   local a = support.new("tap.tap", { name = "nf-test" })
   local b = support.new("tap.tap", { name = "nf-test" })
   local c = support.new("tap.tap", { name = "nf-test", namespace = "elsewhere" })
+  a.name, b.name, c.name = "a", "b", "c"
   lu.assertEquals(netdev.serve(a, b, c),
-    { "app 'x': tap:nf-test is used by app 'x' already; only one app can have it" })
+    { "app 'b': tap:nf-test is used by app 'a' already; only one app can have it" })
   for _, made in ipairs({ a, b, c }) do nf.app_delete(made) end
 end
 
@@ -464,6 +465,26 @@ function TestTapKernel:testDeletedInterfaceIsOpenedAgain()
   support.send(app.input[0], frames.ethernet("four"))
   support.push(app)
   lu.assertEquals(app.sent, 1ULL)
+  netdev.assertLedger(app)
+end
+
+-- What the app does not fetch is dropped by the kernel when the tap's queue of 1,000 frames is full.
+function TestTapKernel:testFramesNotFetchedInTimeAreCounted()
+  local namespace = netdev.namespace("tap")
+  netdev.within(namespace, "ip tuntap add port mode tap && ip link set port up && ip addr add 10.9.0.1/24 dev port && "
+    .. "ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev port nud permanent")
+  local flood = "ping -q -c 1500 -l 1500 -w 1 10.9.0.2 || true"
+  netdev.within(namespace, flood)                       -- with nobody there: not the app's loss
+  assert(start({ name = "port", namespace = namespace }))
+  nf.clock_update()
+  for _ = 1, 3 do support.tick(app) end
+  lu.assertEquals(app.lost_outside, 0ULL)
+  netdev.within(namespace, flood)
+  lu.assertTrue(netdev.run({ app }, function ()
+    support.receive(app.output[0])
+    return app.lost_outside > 0ULL
+  end))
+  lu.assertTrue(app.lost_outside >= 400ULL and app.lost_outside <= 1500ULL)
   netdev.assertLedger(app)
 end
 

@@ -1,46 +1,14 @@
 /* raw -- an AF_PACKET socket on an interface of the kernel, of any Ethernet kind. Bursts by recvmmsg and sendmmsg.
  * source: packet(7); Linux Documentation/networking/packet_mmap.rst for the status bits of the auxiliary data */
-#include "core/core.h"
-#include "core/netdev.h"
+#include "apps/socket/raw.h"
 
-#include <arpa/inet.h>
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
 #include <net/if.h>
-#include <net/if_arp.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-	SLOTS = 64,                     /* packets per call */
 	TRUESIZE = 768,                 /* bytes of a socket's memory that the shortest frame takes */
 	FRAME_NS = 67,                  /* time of the shortest frame at 10 Gb/s */
 	STATISTICS_NS = 100000000       /* how often the kernel's drops are read */
-};
-
-/* The auxiliary data of one frame. */
-union auxiliary {
-	struct cmsghdr header;
-	char space[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
-};
-
-struct raw {
-	struct app app;
-	struct netdev dev;
-	const char *interface, *namespace;
-	uint64_t buffer;
-	bool promiscuous, gso;
-	uint32_t likely;                /* how many frames the next call will probably bring */
-	uint64_t statistics_at;
-
-	struct netdev_slot slot[SLOTS];
-	union auxiliary auxiliary[SLOTS];
-	struct mmsghdr receiving[SLOTS];
-
-	struct virtio_net virtio[SLOTS];
-	struct iovec part[SLOTS][2];
-	struct mmsghdr sending[SLOTS];
 };
 
 static const struct param params[] = {
@@ -76,101 +44,13 @@ static void raw_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
 	netdev_holds(((const struct raw *)app)->gso, holds);
 }
 
-/* One option of the socket. */
-static int set_option(const struct raw *raw, int fd, int level, int option, const void *value, socklen_t size, const char *what)
-{
-	if (setsockopt(fd, level, option, value, size) == 0)
-		return 0;
-	return nf_fail(errno, "app '%s': no %s for '%s': %s", raw->app.name, what, raw->interface, strerror(errno));
-}
-
-/* Memory of the socket: what is asked for as root, else as much as the system allows (net.core.rmem_max, wmem_max). */
-static void set_buffers(const struct raw *raw, int fd)
-{
-	int bytes = (int)(raw->buffer / 2);     /* the kernel doubles it */
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) != 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-}
-
-/* Options first, then the interface: nothing is received before all is set. */
-static int set_up(const struct raw *raw, int fd)
-{
-	struct ifreq request = { 0 };
-	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
-	int one = 1, code;
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", raw->interface);
-	if (ioctl(fd, SIOCGIFINDEX, &request) != 0)
-		return nf_fail(errno, "app '%s': there is no interface '%s'%s%s", raw->app.name, raw->interface,
-			raw->namespace != NULL ? " in the network namespace " : "", raw->namespace != NULL ? raw->namespace : "");
-	address.sll_ifindex = request.ifr_ifindex;
-	if (ioctl(fd, SIOCGIFHWADDR, &request) != 0 ||
-		(request.ifr_hwaddr.sa_family != ARPHRD_ETHER && request.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK))
-		return nf_fail(EINVAL, "app '%s': '%s' is no Ethernet interface", raw->app.name, raw->interface);
-	code = set_option(raw, fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one), "virtio-net headers");
-	if (code == 0)
-		code = set_option(raw, fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one), "auxiliary data");
-	if (code == 0)
-		code = set_option(raw, fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one),
-			"way to leave out sent packets (Linux 4.20)");
-	if (code == 0 && raw->promiscuous) {
-		struct packet_mreq member = { .mr_ifindex = address.sll_ifindex, .mr_type = PACKET_MR_PROMISC };
-
-		code = set_option(raw, fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member, sizeof(member), "promiscuous mode");
-	}
-	if (code != 0)
-		return code;
-	set_buffers(raw, fd);
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
-		return nf_fail(errno, "app '%s': cannot bind to '%s': %s", raw->app.name, raw->interface, strerror(errno));
-	return 0;
-}
-
-/* Runs in the interface's namespace. gives: a descriptor */
-static int open_here(void *context)
-{
-	const struct raw *raw = context;
-	int code, fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return nf_fail(errno, "app '%s': no packet socket: %s%s", raw->app.name, strerror(errno),
-			errno == EPERM ? ": run as root, or with the capability CAP_NET_RAW" : "");
-	code = set_up(raw, fd);
-	if (code == 0)
-		return fd;
-	close(fd);
-	return code;
-}
-
-static int raw_open(const struct app *app, const char *key)
-{
-	const struct raw *raw = (const struct raw *)app;
-
-	(void)key;
-	return namespace_run(raw->namespace, open_here, (void *)(uintptr_t)raw);
-}
-
-/* A socket whose interface was deleted has no interface number any more. */
-static bool raw_is_open(const struct app *app, const char *key, int fd)
-{
-	struct sockaddr_ll address;
-	socklen_t size = sizeof(address);
-
-	(void)app;
-	(void)key;
-	return getsockname(fd, (struct sockaddr *)&address, &size) == 0 && address.sll_ifindex > 0;
-}
-
 static int raw_prepare(struct app *app, const struct app *old)
 {
 	struct raw *raw = (struct raw *)app;
 	char key[RESOURCE_KEY];
 
 	(void)old;
-	for (uint32_t i = 0; i < SLOTS; i++) {
+	for (uint32_t i = 0; i < RAW_SLOTS; i++) {
 		struct msghdr *in = &raw->receiving[i].msg_hdr, *out = &raw->sending[i].msg_hdr;
 
 		in->msg_iov = raw->slot[i].part;
@@ -268,7 +148,7 @@ static uint32_t open_slots(struct raw *raw, uint32_t n)
 	return n;
 }
 
-/* Receive up to n <= SLOTS frames into burst. gives: how many frames came; *got: how many of them are packets now */
+/* Receive up to n <= RAW_SLOTS frames into burst. gives: how many frames came; *got: how many of them are packets now */
 static uint32_t receive(struct raw *raw, uint32_t n, struct packet **burst, uint32_t *got)
 {
 	int count;
@@ -307,7 +187,7 @@ static void raw_pull(struct app *app)
 	if (app->output[0] == NULL || app->down)
 		return;
 	while (room > 0) {
-		struct packet *burst[SLOTS];
+		struct packet *burst[RAW_SLOTS];
 		uint32_t n = raw->likely < room ? raw->likely : room, got, came = receive(raw, n, burst, &got);
 
 		link_send_burst(app->output[0], burst, got);
@@ -315,7 +195,7 @@ static void raw_pull(struct app *app)
 		room -= came;
 		if (came < n)
 			break;
-		raw->likely = n * 2 < SLOTS ? n * 2 : SLOTS;
+		raw->likely = n * 2 < RAW_SLOTS ? n * 2 : RAW_SLOTS;
 	}
 	if (total < raw->likely / 2)
 		raw->likely = raw->likely / 2;
@@ -354,7 +234,7 @@ static uint32_t send_some(struct raw *raw, struct link *input, uint32_t n)
 {
 	struct app *app = &raw->app;
 	int reason = -1, sent;
-	uint32_t ready = prepare_burst(raw, input, n < SLOTS ? n : SLOTS, &reason);
+	uint32_t ready = prepare_burst(raw, input, n < RAW_SLOTS ? n : RAW_SLOTS, &reason);
 	struct packet *p = link_peek(input, 0);
 
 	if (ready > 0) {

@@ -1,30 +1,15 @@
 /* tap -- a tap interface: the kernel's network stack, or a virtual machine, as neighbour. One read or write per packet. */
-#include "core/core.h"
-#include "core/netdev.h"
+#include "apps/tap/tap.h"
 
-#include <fcntl.h>
-#include <linux/if_tun.h>
+#include "core/netlink.h"
+
 #include <net/if.h>
-#include <net/if_arp.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-	/* UDP segmentation, Linux 6.2: in its linux/if_tun.h, but not in older ones. */
-	USO4 = 0x20,
-	USO6 = 0x40,
 	/* Half of a tap's queue of 1,000 frames, filled with the shortest ones at 10 Gb/s (67.2 ns each). */
-	SLEEP_NS = 33000
-};
-
-struct tap {
-	struct app app;
-	struct netdev dev;
-	const char *interface, *namespace;
-	uint32_t mtu;                   /* 0: as it is */
-	uint8_t mac[6];
-	bool has_mac, up, gso;
+	SLEEP_NS = 33000,
+	STATISTICS_NS = 100000000       /* how often the kernel's drops are read */
 };
 
 static const struct param params[] = {
@@ -64,6 +49,7 @@ static void tap_resources(const struct app *app, struct resources *resources)
 
 	make_key((const struct tap *)app, key, sizeof(key));
 	resources_add(resources, "%s", key);
+	resources_add(resources, TAP_NETLINK "%s", app->name);
 }
 
 static void tap_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
@@ -71,127 +57,58 @@ static void tap_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
 	netdev_holds(((const struct tap *)app)->gso, holds);
 }
 
-/* Make the descriptor one of the interface; the interface is made when it is not there. */
-static int attach(const struct tap *tap, int fd)
+/* House-keeping thread. */
+static void read_drops(struct job *job)
 {
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	bool there = if_nametoindex(tap->interface) != 0;
+	struct tap_drops *drops = (struct tap_drops *)job;
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", tap->interface);
-	if (ioctl(fd, TUNSETIFF, &request) == 0)
-		return 0;
-	if (errno == EINVAL && there) {         /* made for several queues: be one of them */
-		request.ifr_flags |= IFF_MULTI_QUEUE;
-		if (ioctl(fd, TUNSETIFF, &request) == 0)
-			return 0;
-		return nf_fail(EINVAL, "app '%s': '%s' is there, but it is no tap interface (socket.raw takes any interface)",
-			tap->app.name, tap->interface);
+	drops->code = netlink_send_drops(drops->fd, drops->interface, &drops->total);
+	if (drops->code == -ENODEV) {
+		int fd = resource_open(drops->key);
+
+		if (fd < 0)
+			return;
+		close(drops->fd);
+		drops->fd = fd;
 	}
-	if (errno == EBUSY)
-		return nf_fail(EBUSY, "app '%s': another process has the tap interface '%s'", tap->app.name, tap->interface);
-	if (errno == EPERM)
-		return nf_fail(EPERM, "app '%s': not permitted to %s the tap interface '%s': run as root, or let root type: "
-			"ip tuntap add %s mode tap user NAME", tap->app.name, there ? "attach to" : "make", tap->interface,
-			tap->interface);
-	return nf_fail(errno, "app '%s': cannot %s the tap interface '%s': %s", tap->app.name, there ? "attach to" : "make",
-		tap->interface, strerror(errno));
 }
 
-/* Tell the kernel which frames nf takes with their checksums unfinished and their segments uncut. Kernels before 6.2 do not
- * know UDP segmentation (USO). */
-static int set_offload(const struct tap *tap, int fd)
+/* Add what came since the last reading; an interface that was made anew counts from 0. */
+static void count_drops(struct tap *tap)
 {
-	unsigned gso = tap->gso ? TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN : 0, uso = tap->gso ? USO4 | USO6 : 0;
-	int header = VIRTIO_NET_HEADER, little_endian = 0;
+	struct tap_drops *drops = &tap->drops;
 
-	if (ioctl(fd, TUNSETVNETHDRSZ, &header) != 0 || ioctl(fd, TUNSETVNETLE, &little_endian) != 0 ||
-		(ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | gso | uso) != 0 && ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | gso) != 0))
-		return nf_fail(errno, "app '%s': the tap interface '%s' takes no virtio-net headers: %s", tap->app.name,
-			tap->interface, strerror(errno));
-	return 0;
-}
-
-/* One setting of the interface. */
-static int configure(const struct tap *tap, int sock, unsigned long call, struct ifreq *request, const char *what)
-{
-	if (ioctl(sock, call, request) == 0)
-		return 0;
-	return nf_fail(errno, "app '%s': cannot %s '%s': %s", tap->app.name, what, tap->interface, strerror(errno));
-}
-
-/* MTU, address, up: only what is asked for and not so already, as an ordinary user may change nothing. */
-static int set_up(const struct tap *tap, int sock)
-{
-	struct ifreq request = { 0 };
-	int code = 0;
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", tap->interface);
-	if (tap->mtu != 0 && ioctl(sock, SIOCGIFMTU, &request) == 0 && request.ifr_mtu != (int)tap->mtu) {
-		request.ifr_mtu = (int)tap->mtu;
-		code = configure(tap, sock, SIOCSIFMTU, &request, "set the MTU of");
+	if (job_finished(&drops->job) && drops->code == 0) {
+		tap->app.lost_outside += drops->total >= drops->seen ? drops->total - drops->seen : drops->total;
+		drops->seen = drops->total;
 	}
-	if (code == 0 && tap->has_mac && ioctl(sock, SIOCGIFHWADDR, &request) == 0 &&
-		memcmp(request.ifr_hwaddr.sa_data, tap->mac, sizeof(tap->mac)) != 0) {
-		request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
-		memcpy(request.ifr_hwaddr.sa_data, tap->mac, sizeof(tap->mac));
-		code = configure(tap, sock, SIOCSIFHWADDR, &request, "set the address of");
+	if (job_is_idle(&drops->job) && clock_now() >= drops->read_at) {
+		drops->read_at = clock_now() + STATISTICS_NS;
+		job_submit(&drops->job);
 	}
-	if (code == 0 && tap->up && ioctl(sock, SIOCGIFFLAGS, &request) == 0 && !(request.ifr_flags & IFF_UP)) {
-		request.ifr_flags |= IFF_UP;
-		code = configure(tap, sock, SIOCSIFFLAGS, &request, "bring up");
-	}
-	return code;
-}
-
-/* Runs in the interface's namespace. gives: a descriptor */
-static int open_here(void *context)
-{
-	const struct tap *tap = context;
-	int sock = -1, code, fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0)
-		return nf_fail(errno, "app '%s': cannot open /dev/net/tun: %s", tap->app.name, strerror(errno));
-	code = attach(tap, fd);
-	if (code == 0)
-		code = set_offload(tap, fd);
-	if (code == 0) {
-		sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		code = sock < 0 ? nf_fail(errno, "app '%s': no socket: %s", tap->app.name, strerror(errno)) : set_up(tap, sock);
-	}
-	if (sock >= 0)
-		close(sock);
-	if (code == 0)
-		return fd;
-	close(fd);
-	return code;
-}
-
-static int tap_open(const struct app *app, const char *key)
-{
-	const struct tap *tap = (const struct tap *)app;
-
-	(void)key;
-	return namespace_run(tap->namespace, open_here, (void *)(uintptr_t)tap);
-}
-
-/* A deleted interface leaves its descriptors detached. */
-static bool tap_is_open(const struct app *app, const char *key, int fd)
-{
-	struct ifreq request;
-
-	(void)app;
-	(void)key;
-	return ioctl(fd, TUNGETIFF, &request) == 0;
 }
 
 static int tap_prepare(struct app *app, const struct app *old)
 {
 	struct tap *tap = (struct tap *)app;
 	char key[RESOURCE_KEY];
+	int code;
 
 	(void)old;
+	snprintf(key, sizeof(key), TAP_NETLINK "%s", app->name);
+	tap->drops = (struct tap_drops){ .job.run = read_drops, .interface = tap->interface, .fd = resource_open(key),
+		.key = arena_copy(&app->arena, key, strlen(key)) };
+	if (tap->drops.fd < 0)
+		return tap->drops.fd;
 	make_key(tap, key, sizeof(key));
-	return netdev_prepare(&tap->dev, app, key, tap->gso);
+	code = netdev_prepare(&tap->dev, app, key, tap->gso);
+	if (code < 0) {
+		close(tap->drops.fd);
+		return code;
+	}
+	read_drops(&tap->drops.job);
+	tap->drops.seen = tap->drops.total;     /* what was lost before is not nf's loss */
+	return 0;
 }
 
 static void tap_commit(struct app *app, struct app *old)
@@ -207,12 +124,20 @@ static void tap_stop(struct app *app)
 
 static void tap_retire(struct app *app)
 {
-	netdev_retire(&((struct tap *)app)->dev);
+	struct tap *tap = (struct tap *)app;
+
+	netdev_retire(&tap->dev);
+	job_wait(&tap->drops.job);
+	close(tap->drops.fd);
 }
 
 static void tap_tick(struct app *app)
 {
-	netdev_tick(&((struct tap *)app)->dev);
+	struct tap *tap = (struct tap *)app;
+
+	netdev_tick(&tap->dev);
+	if (app->output[0] != NULL && !app->down)
+		count_drops(tap);
 }
 
 static uint32_t tap_held(const struct app *app)

@@ -153,6 +153,8 @@ SOURCES := \
 	src/core/packet_debug.c \
 	src/core/param.c \
 	src/core/param_describe.c \
+	src/core/param_error.c \
+	src/core/param_scalar.c \
 	src/core/param_text.c \
 	src/core/random.c \
 	src/core/resource.c \

@@ -236,6 +236,21 @@ function TestParam:testLists()
     "app 'x': key 'y': a table with names is given; accepted: a list: each a whole number 0..255")
 end
 
+function TestParam:testAWordInPlaceOfAList()
+  local function list(fields)
+    fields.choices = choices("imix", "random")
+    return list_of({ type = "PARAM_U8" }, fields)
+  end
+  local word = field("struct param_list", params(list({})), "random")
+  lu.assertEquals(word.count, 0)
+  lu.assertEquals(ffi.string(ffi.cast("const char *", word.items)), "random")
+  lu.assertEquals(message(list({}), "imixx"),
+    "app 'x': key 'y': 'imixx' is unknown, did you mean 'imix'? accepted: imix, or random, or a list: each a whole number 0..255")
+  local base, messages = decode(params(list({ initial_text = "imix" })), {})
+  lu.assertEquals(messages, {})
+  lu.assertEquals(ffi.string(ffi.cast("const char *", ffi.cast("struct param_list *", base).items)), "imix")
+end
+
 -- A nested table: { n = u8 at 0 (required), s = string at 8, default "q" }, 16 bytes.
 local function nested(fields)
   local inner = keep(ffi.new("struct param[3]", {

@@ -274,6 +274,7 @@ $(BUILD)/embedded.o: $(BUILD)/embedded.s
 # sources but the programs. Only `make fuzz` and the test that replays the corpora build them.
 FUZZERS := \
 	config \
+	gso \
 
 SECONDS  ?= 60
 FUZZ_CC  ?= clang

@@ -201,12 +201,14 @@ static void limit_resources(void)
 	}
 }
 
-/* The child has its own signals, standard error for all that it prints, and no descriptor but the pipe. */
+/* The child has its own signals and process group (what it starts ends with it), standard error for all that it prints, and
+ * no descriptor but the pipe. */
 static void detach(int fd)
 {
 	sigset_t none;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0);
 	for (int number = 1; number < NSIG; number++)
 		if (number != SIGKILL && number != SIGSTOP)
 			signal(number, SIG_DFL);
@@ -337,8 +339,10 @@ int graph_evaluate(const char *file, const char *text, const char *folder, const
 	}
 	code = receive(pipe_fd[0], &answer);
 	close(pipe_fd[0]);
-	if (code < 0)
+	if (code < 0) {
 		kill(child, SIGKILL);
+		kill(-child, SIGKILL);
+	}
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	if (code == 0 && answer.length > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SENT) {

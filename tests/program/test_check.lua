@@ -281,6 +281,12 @@ function TestCheck:testTwoAppsWithOneResource()
     { "app 'b': tap:nf0 is used by app 'a' already; only one app can have it" })
 end
 
+function TestCheck:testTwoAppsWithOneFile()
+  refuse_graph([[s = { "basic.source" }, a = { "pcap.writer", file = "o.pcap" }, b = { "pcap.writer", file = "./x/.././o.pcap" },
+    c = { "pcap.writer", file = "./o.pcap" }]], '"s.a -> a", "s.b -> b", "s.c -> c"',
+    { "app 'c': write:DIR/o.pcap is used by app 'a' already; only one app can have it" })
+end
+
 function TestCheck:testUsage()
   local output, code = support.run(nf .. " check")
   lu.assertEquals(code, 2)

@@ -61,11 +61,13 @@ end
 
 function TestGraph:testEvaluationIsLimitedInTime()
   nf.graph_seconds = 1
-  for _, source in ipairs({ "while true do end", "while true do pcall(function() while true do end end) end", "os.execute('sleep 5')" }) do
+  for _, source in ipairs({ "while true do end", "while true do pcall(function() while true do end end) end", "os.execute('exec sleep 77.25')" }) do
     local graph, messages = from_text(source)
     lu.assertNil(graph)
     lu.assertEquals(messages, { "text: is not done after 1 seconds (an endless loop?)" })
   end
+  -- What it had started has ended with it.
+  lu.assertEquals((support.run("pgrep -cf '[s]leep 77.25'")), "0\n")
 end
 
 function TestGraph:testEvaluationIsLimitedInMemory()
@@ -273,6 +275,18 @@ local module = [[
   return { inputs = { "input" }, outputs = { "output" }, push = function (self)
     for _ = 1, link.count(self.input.input) do link.send(self.output.output, link.receive(self.input.input)) end
   end }]]
+
+function TestGraph:testHashesFollowTheContentOfFilesThatAreRead()
+  local function hash_of(content)
+    support.write(folder .. "/h.pcap", content)
+    return hash(make({ r = "pcap.reader", k = "basic.sink" }, { "r -> k" }, { r = { file = "h.pcap" } }), "r")
+  end
+  local one = hash_of("some content")
+  lu.assertEquals(hash_of("some content"), one)
+  lu.assertNotEquals(hash_of("some Content"), one)
+  lu.assertNotEquals(hash_of(""), one)
+  os.remove(folder .. "/h.pcap")
+end
 
 function TestGraph:testAChangedModuleReplacesItsApps()
   local function load()

@@ -4,58 +4,7 @@
 
 #include <arpa/inet.h>
 
-enum { SLOT_BITS = 20 };
-_Static_assert(SCRIPT_SLOTS == 1 << SLOT_BITS, "a handle is a slot number and a generation");
-
-/* The slot of a handle; NULL when its packet is not there any more. */
-static inline struct script_slot *slot_of(const struct script *s, int64_t handle)
-{
-	uint64_t number = (uint64_t)handle & (SCRIPT_SLOTS - 1);
-	struct script_slot *slot = &s->slot[number];
-
-	if (__builtin_expect(number >= s->slot_count || slot->generation != (uint64_t)handle >> SLOT_BITS || slot->p == NULL, 0))
-		return NULL;
-	return slot;
-}
-
-static inline struct packet *packet_of(const struct script *s, int64_t handle)
-{
-	const struct script_slot *slot = slot_of(s, handle);
-
-	return slot != NULL ? slot->p : NULL;
-}
-
-double script_packet_take(struct script *s, struct packet *p)
-{
-	uint32_t number;
-
-	if (s->spare_count == 0)
-		return 0;
-	number = s->spare[--s->spare_count];
-	s->slot[number].p = p;
-	return (double)(s->slot[number].generation << SLOT_BITS | number);
-}
-
-/* Make a slot free; its handles end here. Generation 0 is left out, so that no handle is 0. */
-static inline void release(struct script *s, struct script_slot *slot)
-{
-	slot->p = NULL;
-	slot->generation = (uint32_t)(slot->generation + 1);
-	slot->generation += slot->generation == 0;
-	s->spare[s->spare_count++] = (uint32_t)(slot - s->slot);
-}
-
-struct packet *script_packet_give(struct script *s, int64_t handle)
-{
-	struct script_slot *slot = slot_of(s, handle);
-	struct packet *p;
-
-	if (slot == NULL)
-		return NULL;
-	p = slot->p;
-	release(s, slot);
-	return p;
-}
+_Static_assert(SCRIPT_SLOTS == 1 << SCRIPT_SLOT_BITS, "a handle is a slot number and a generation");
 
 void script_packet_drop_all(struct script *s, uint32_t reason)
 {
@@ -64,7 +13,7 @@ void script_packet_drop_all(struct script *s, uint32_t reason)
 
 		if (p == NULL)
 			continue;
-		release(s, &s->slot[i]);
+		script_packet_release(s, &s->slot[i]);
 		app_drop(&s->app, reason, p);
 	}
 }
@@ -99,7 +48,7 @@ double script_packet_new(struct script *s, int64_t length)
 
 double script_packet_copy(struct script *s, int64_t p)
 {
-	const struct packet *from = packet_of(s, p);
+	const struct packet *from = script_packet_of(s, p);
 	struct packet *copy;
 	double handle = 0;
 
@@ -151,7 +100,7 @@ int32_t script_packet_drop(struct script *s, int64_t reason, int64_t p)
 
 int32_t script_packet_length(struct script *s, int64_t p)
 {
-	const struct packet *packet = packet_of(s, p);
+	const struct packet *packet = script_packet_of(s, p);
 
 	return packet != NULL ? (int32_t)packet->length : SCRIPT_STALE;
 }
@@ -166,26 +115,26 @@ static inline uint8_t *inside(const struct packet *p, int64_t offset, int64_t by
 
 uint8_t *script_packet_at(struct script *s, int64_t p, int64_t offset, int64_t bytes)
 {
-	return inside(packet_of(s, p), offset, bytes);
+	return inside(script_packet_of(s, p), offset, bytes);
 }
 
 int32_t script_packet_u8(struct script *s, int64_t p, int64_t offset)
 {
-	const uint8_t *at = inside(packet_of(s, p), offset, 1);
+	const uint8_t *at = inside(script_packet_of(s, p), offset, 1);
 
 	return at != NULL ? *at : SCRIPT_BOUNDS;
 }
 
 int32_t script_packet_u16(struct script *s, int64_t p, int64_t offset)
 {
-	const uint8_t *at = inside(packet_of(s, p), offset, 2);
+	const uint8_t *at = inside(script_packet_of(s, p), offset, 2);
 
 	return at != NULL ? at[0] << 8 | at[1] : SCRIPT_BOUNDS;
 }
 
 double script_packet_u32(struct script *s, int64_t p, int64_t offset)
 {
-	const uint8_t *at = inside(packet_of(s, p), offset, 4);
+	const uint8_t *at = inside(script_packet_of(s, p), offset, 4);
 	uint32_t number;
 
 	if (at == NULL)
@@ -196,7 +145,7 @@ double script_packet_u32(struct script *s, int64_t p, int64_t offset)
 
 int32_t script_packet_set_u8(struct script *s, int64_t p, int64_t offset, int64_t value)
 {
-	uint8_t *at = inside(packet_of(s, p), offset, 1);
+	uint8_t *at = inside(script_packet_of(s, p), offset, 1);
 
 	if (at == NULL)
 		return SCRIPT_BOUNDS;
@@ -208,7 +157,7 @@ int32_t script_packet_set_u8(struct script *s, int64_t p, int64_t offset, int64_
 
 int32_t script_packet_set_u16(struct script *s, int64_t p, int64_t offset, int64_t value)
 {
-	uint8_t *at = inside(packet_of(s, p), offset, 2);
+	uint8_t *at = inside(script_packet_of(s, p), offset, 2);
 
 	if (at == NULL)
 		return SCRIPT_BOUNDS;
@@ -221,7 +170,7 @@ int32_t script_packet_set_u16(struct script *s, int64_t p, int64_t offset, int64
 
 int32_t script_packet_set_u32(struct script *s, int64_t p, int64_t offset, int64_t value)
 {
-	uint8_t *at = inside(packet_of(s, p), offset, 4);
+	uint8_t *at = inside(script_packet_of(s, p), offset, 4);
 	uint32_t number = htonl((uint32_t)value);
 
 	if (at == NULL)
@@ -234,7 +183,7 @@ int32_t script_packet_set_u32(struct script *s, int64_t p, int64_t offset, int64
 
 int32_t script_packet_set_bytes(struct script *s, int64_t p, int64_t offset, const char *bytes, int64_t length)
 {
-	uint8_t *at = inside(packet_of(s, p), offset, length);
+	uint8_t *at = inside(script_packet_of(s, p), offset, length);
 
 	if (at == NULL)
 		return SCRIPT_BOUNDS;
@@ -244,7 +193,7 @@ int32_t script_packet_set_bytes(struct script *s, int64_t p, int64_t offset, con
 
 int32_t script_packet_prepend(struct script *s, int64_t p, int64_t n)
 {
-	struct packet *packet = packet_of(s, p);
+	struct packet *packet = script_packet_of(s, p);
 
 	if (packet == NULL)
 		return SCRIPT_STALE;
@@ -258,7 +207,7 @@ int32_t script_packet_prepend(struct script *s, int64_t p, int64_t n)
 
 int32_t script_packet_append(struct script *s, int64_t p, int64_t n)
 {
-	struct packet *packet = packet_of(s, p);
+	struct packet *packet = script_packet_of(s, p);
 
 	if (packet == NULL)
 		return SCRIPT_STALE;
@@ -270,7 +219,7 @@ int32_t script_packet_append(struct script *s, int64_t p, int64_t n)
 
 int32_t script_packet_strip(struct script *s, int64_t p, int64_t n)
 {
-	struct packet *packet = packet_of(s, p);
+	struct packet *packet = script_packet_of(s, p);
 
 	if (packet == NULL)
 		return SCRIPT_STALE;
@@ -284,7 +233,7 @@ int32_t script_packet_strip(struct script *s, int64_t p, int64_t n)
 
 int32_t script_packet_truncate(struct script *s, int64_t p, int64_t n)
 {
-	struct packet *packet = packet_of(s, p);
+	struct packet *packet = script_packet_of(s, p);
 
 	if (packet == NULL)
 		return SCRIPT_STALE;
@@ -296,7 +245,7 @@ int32_t script_packet_truncate(struct script *s, int64_t p, int64_t n)
 
 double script_packet_field(struct script *s, int64_t p, int64_t field)
 {
-	const struct packet *packet = packet_of(s, p);
+	const struct packet *packet = script_packet_of(s, p);
 
 	if (packet == NULL)
 		return SCRIPT_STALE;
@@ -318,7 +267,7 @@ double script_packet_field(struct script *s, int64_t p, int64_t field)
 
 int32_t script_packet_set_field(struct script *s, int64_t p, int64_t field, int64_t value)
 {
-	struct packet *packet = packet_of(s, p);
+	struct packet *packet = script_packet_of(s, p);
 
 	if (packet == NULL)
 		return SCRIPT_STALE;

@@ -319,7 +319,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 
 # All tests; what needs root, huge pages or a package that is not there is skipped, with the reason.
 check: deps
-	@$(SUBMAKE) all
+	+@$(SUBMAKE) all
 	@./$(NF) lua tests/run.lua $(NF) $(TESTS)
 
 # All benchmarks; BENCH names some, with options: make bench BENCH="basic --json".
@@ -330,8 +330,8 @@ bench: all
 lint: deps
 	$(call say,LUACHECK,lua tests examples)
 	$(Q)luacheck -q $(wildcard lua tests examples)
-	@$(SUBMAKE) all CI=1 CC=gcc BUILD=build-lint-gcc
-	@$(SUBMAKE) all CI=1 CC=clang BUILD=build-lint-clang
+	+@$(SUBMAKE) all CI=1 CC=gcc BUILD=build-lint-gcc
+	+@$(SUBMAKE) all CI=1 CC=clang BUILD=build-lint-clang
 	$(call say,STALE?,docs/apps.md)
 	$(Q)./build-lint-gcc/nf help --markdown | diff -u docs/apps.md - || { echo 'docs/apps.md is stale: run make docs'; exit 1; }
 

@@ -1,6 +1,5 @@
 -- basic.match: two streams compared.
 local lu = require("luaunit")
-local nf = require("nf.core")
 local support = require("support")
 local basic = require("support_basic")
 

@@ -317,6 +317,20 @@ FORCE:
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 
+# The main job on what comes with nf: it needs no root, no huge pages and no card.
+DEMO = $(CURDIR)/$(BUILD)/demo/out.pcap
+demo: deps
+	+@$(SUBMAKE) all
+	@mkdir -p $(BUILD)/demo
+	@printf '\nA capture of real traffic, examples/demo.pcap, goes through this graph, examples/demo.lua:\n\n'
+	@./$(NF) graph examples/demo.lua -- $(DEMO)
+	@printf '\n    $$ $(NF) run --clock virtual examples/demo.lua -- $(DEMO)\n\n'
+	@./$(NF) run --clock virtual --name demo-$$$$ examples/demo.lua -- $(DEMO)
+	@printf '\nEvery packet is accounted for: that is what the ledger says. The packets that passed are in\n'
+	@printf '$(DEMO), which tcpdump and Wireshark read. It begins with\n\n'
+	@tcpdump -c 4 -nr $(DEMO) 2>/dev/null | cut -c1-120 | sed 's/^/    /'
+	@printf '\nNext: change examples/demo.lua and run it again; build/nf help apps lists what a graph can be made of.\n'
+
 # All tests; what needs root, huge pages or a package that is not there is skipped, with the reason.
 check: deps
 	+@$(SUBMAKE) all

@@ -114,7 +114,7 @@ function M.assertLedger(app, held)
   for i = 0, app.reason_count - 1 do dropped = dropped + app.reason[i] end
   local output = app.output[0] ~= nil and app.output[0].sent or 0
   local input = app.input[0] ~= nil and app.input[0].received or 0
-  lu.assertEquals(app.received + app.created + input, app.sent + app.consumed + dropped + output + (held or 0))
+  lu.assertEquals(app.received + app.created + input, app.sent + app.consumed + dropped + output + ffi.cast("int64_t", held or 0))
 end
 
 -- May this process make interfaces and namespaces?

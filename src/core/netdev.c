@@ -30,13 +30,23 @@ void netdev_commit(struct netdev *dev, struct netdev *old)
 	dev->cut = old->cut;
 	dev->next = old->next;
 	old->pending = NULL;
+	memcpy(dev->arrived, old->arrived, sizeof(dev->arrived));
+	dev->arrived_count = old->arrived_count;
+	dev->arrived_next = old->arrived_next;
+	dev->split = old->split;
+	dev->split_next = old->split_next;
+	old->arrived_count = old->arrived_next = old->split_next = 0;
 }
 
 void netdev_stop(struct netdev *dev)
 {
+	uint32_t reason = app_reason(dev->app, APP_REASON_STOP);
+
 	if (dev->pending != NULL)
-		app_drop(dev->app, app_reason(dev->app, APP_REASON_STOP), dev->pending);
+		app_drop(dev->app, reason, dev->pending);
 	dev->pending = NULL;
+	app_drop_burst(dev->app, reason, dev->arrived + dev->arrived_next, dev->arrived_count - dev->arrived_next);
+	dev->arrived_count = dev->arrived_next = dev->split_next = 0;
 }
 
 void netdev_retire(struct netdev *dev)
@@ -58,7 +68,11 @@ void netdev_holds(bool gso, uint32_t holds[PACKET_SIZES])
 
 uint32_t netdev_held(const struct netdev *dev)
 {
-	return dev->pending != NULL ? 1 : 0;
+	uint32_t held = dev->pending != NULL ? 1 : 0;
+
+	for (uint32_t i = dev->arrived_next; i < dev->arrived_count; i++)
+		held++;
+	return held;
 }
 
 /* House-keeping thread: give the dead descriptor back and ask for a living one. */
@@ -114,7 +128,7 @@ uint32_t netdev_slot_open(const struct netdev *dev, struct netdev_slot *slot)
 	slot->small = packet_alloc();
 	if (slot->small == NULL)
 		return 0;
-	slot->large = packet_alloc_size(dev->gso ? PACKET_GSO : PACKET_JUMBO);
+	slot->large = packet_alloc_size(dev->gso || dev->splits ? PACKET_GSO : PACKET_JUMBO);
 	if (slot->large == NULL) {
 		netdev_slot_close(slot);
 		return 0;
@@ -154,7 +168,7 @@ struct packet *netdev_receive(struct netdev *dev, struct netdev_slot *slot, uint
 	}
 	p->length = length;
 	p->meta.timestamp = clock_wall();
-	if (slot->virtio.gso_type != VIRTIO_NET_GSO_NONE && !dev->gso)
+	if (slot->virtio.gso_type != VIRTIO_NET_GSO_NONE && !dev->gso && !dev->splits)
 		reason = NETDEV_GSO;
 	else if (truncated)
 		reason = NETDEV_TOO_LONG;
@@ -166,6 +180,59 @@ struct packet *netdev_receive(struct netdev *dev, struct netdev_slot *slot, uint
 	}
 	app->counter[NETDEV_GSO_RECEIVED] += p->meta.gso != PACKET_GSO_NONE;
 	return p;
+}
+
+void netdev_arrive(struct netdev *dev, struct packet *const *burst, uint32_t n)
+{
+	memcpy(dev->arrived, burst, n * sizeof(*burst));
+	dev->arrived_count = n;
+	dev->arrived_next = dev->split_next = 0;
+}
+
+/* Send segments of a GSO packet to the output. gives: true when it was the last one; false: no room or no packets left */
+static bool deliver_segments(struct netdev *dev, struct packet *p, struct link *output, uint32_t *room)
+{
+	struct app *app = dev->app;
+
+	if (dev->split_next == 0 && !offload_cut(p, &dev->split)) {
+		app_drop(app, NETDEV_GSO, p);
+		return true;
+	}
+	for (; dev->split_next < dev->split.count; dev->split_next++) {
+		struct packet *segment = *room > 0 ? packet_alloc_length(gso_segment_length(&dev->split, dev->split_next)) : NULL;
+
+		if (segment == NULL)
+			return false;
+		gso_segment(&dev->split, p->data, dev->split_next, segment->data);
+		segment->meta.timestamp = p->meta.timestamp;
+		link_send(output, segment);
+		app->created++;
+		app->counter[NETDEV_SEGMENTS]++;
+		(*room)--;
+	}
+	dev->split_next = 0;
+	app->consumed++;
+	packet_free(p);
+	return true;
+}
+
+bool netdev_deliver(struct netdev *dev, struct link *output, uint32_t *room)
+{
+	for (; dev->arrived_next < dev->arrived_count; dev->arrived_next++) {
+		struct packet *p = dev->arrived[dev->arrived_next];
+
+		if (p->meta.gso != PACKET_GSO_NONE) {
+			if (!deliver_segments(dev, p, output, room))
+				return false;
+		} else if (*room > 0) {
+			link_send(output, p);
+			(*room)--;
+		} else {
+			return false;
+		}
+	}
+	dev->arrived_count = dev->arrived_next = 0;
+	return true;
 }
 
 int netdev_verdict(struct netdev *dev, int error)

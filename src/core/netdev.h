@@ -22,6 +22,8 @@ extern const char *const netdev_reasons[];      /* class->reasons */
 enum netdev_counter { NETDEV_GSO_RECEIVED, NETDEV_GSO_SENT, NETDEV_SEGMENTS, NETDEV_LOST, NETDEV_RETRIES, NETDEV_REOPENED };
 extern const char *const netdev_counters[];     /* class->counters */
 
+enum { NETDEV_ARRIVED = 64 };           /* packets of one burst that is being cut, at most */
+
 struct netdev {
 	struct app *app;
 	const char *key;                /* of the resource */
@@ -31,10 +33,16 @@ struct netdev {
 	struct job job;                 /* opens it again */
 	int opened;                     /* the job's result: a descriptor or -errno */
 	uint64_t retry_at, retry_ns;
-	struct packet *pending;         /* a GSO packet that is being cut: held */
+	bool splits;                    /* without gso: GSO frames come all the same, and are cut for the output */
+	struct packet *pending;         /* a GSO packet that is being cut for the kernel: held */
 	struct gso cut;
 	uint32_t next;                  /* segment of pending */
 	uint8_t *scratch;               /* one segment */
+	/* Received packets that wait for the segments of a GSO packet before them: held. */
+	struct packet *arrived[NETDEV_ARRIVED];
+	uint32_t arrived_count, arrived_next;
+	struct gso split;               /* of arrived[arrived_next], when it is a GSO packet */
+	uint32_t split_next;            /* its next segment; 0: not begun */
 };
 
 /* A place for one frame to be received: a standard packet, and behind it the rest of a larger one, so that short frames need
@@ -53,6 +61,7 @@ void netdev_commit(struct netdev *dev, struct netdev *old);
 void netdev_stop(struct netdev *dev);           /* drop what is held */
 void netdev_retire(struct netdev *dev);         /* close, free */
 void netdev_tick(struct netdev *dev);           /* each millisecond: notice a loss, try again */
+/* Packets for a burst under way: standard ones and, behind the end of those, GSO or jumbo ones. */
 void netdev_holds(bool gso, uint32_t holds[PACKET_SIZES]);
 uint32_t netdev_held(const struct netdev *dev);
 
@@ -63,6 +72,12 @@ void netdev_slot_close(struct netdev_slot *slot);
 /* The frame of `length` bytes that was received into a slot.
  *   gives: the packet, taken out of the slot; NULL when it was dropped and counted */
 struct packet *netdev_receive(struct netdev *dev, struct netdev_slot *slot, uint32_t length, bool truncated);
+
+/* Take a burst that was received, to be cut for the output. needs: netdev_deliver said that nothing waits; n <= NETDEV_ARRIVED */
+void netdev_arrive(struct netdev *dev, struct packet *const *burst, uint32_t n);
+/* Send what waits to the output, GSO packets in segments; *room is how many packets may be sent, and goes down.
+ *   gives: true when nothing waits any more */
+bool netdev_deliver(struct netdev *dev, struct link *output, uint32_t *room);
 
 /* What is to be done with a packet that the kernel refused with `error`: its reason, or -1 to leave it on the link. */
 int netdev_verdict(struct netdev *dev, int error);

@@ -142,30 +142,97 @@ function TestSocket:testLyingMetadataIsDroppedAmongGoodFrames()
   netdev.assertLedger(app)
 end
 
-function TestSocket:testWithoutGsoThoseThatComeAreDroppedAndThoseThatGoAreCut()
+-- The payload of the TCP segments in a list of frames, each of which must be sound.
+local function payload_of(list)
+  local payload = {}
+  for i, segment in ipairs(list) do
+    lu.assertTrue(frames.is_sound(segment), i)
+    payload[i] = segment:sub(55)
+  end
+  return table.concat(payload)
+end
+
+function TestSocket:testWithoutGsoFramesThatGoAreCut()
   self:start({ gso = false })
   local frame, header = frames.tcp({ payload = frames.random(5000), bytes = 1448 })
-  netdev.say(peer, frame, header)
-  netdev.say(peer, frame:sub(1, 1000), header)
-  netdev.say(peer, frames.ethernet(frames.random(10300)))
-  for _ = 1, 3 do support.pull(app) end
-  lu.assertEquals(app.reason[GSO], 2ULL)
-  lu.assertEquals(app.reason[TOO_LONG], 1ULL)
   support.send(app.input[0], frames.ethernet("before"))
   netdev.send_gso(app.input[0], frame, header)
   support.send(app.input[0], frames.ethernet("after"))
   support.push(app)
   lu.assertEquals((netdev.hear(peer)), frames.ethernet("before"))
-  local payload = {}
-  for i = 1, 4 do
-    local segment = netdev.hear(peer)
-    lu.assertTrue(frames.is_sound(segment), i)
-    payload[i] = segment:sub(55)
-  end
-  lu.assertTrue(table.concat(payload) == frame:sub(55))
+  local list = {}
+  for i = 1, 4 do list[i] = netdev.hear(peer) end
+  lu.assertTrue(payload_of(list) == frame:sub(55))
   lu.assertEquals((netdev.hear(peer)), frames.ethernet("after"))
   lu.assertEquals({ app.created, app.sent, app.consumed, app.counter[SEGMENTS] }, { 4ULL, 6ULL, 1ULL, 4ULL })
   netdev.assertLedger(app)
+end
+
+-- GSO frames come whether they are wanted or not: their senders are other interfaces.
+function TestSocket:testWithoutGsoFramesThatComeAreCut()
+  self:start({ gso = false })
+  local frame, header = frames.tcp({ payload = frames.random(30000), bytes = 1448 })
+  local link = app.output[0]
+  for i = 1, 4 do
+    netdev.say(peer, frames.ethernet("before " .. i))
+    lu.assertTrue(netdev.say(peer, frame, header))
+  end
+  lu.assertTrue(netdev.say(peer, frames.ethernet("last")))
+  local got, old = {}, 0
+  local function fill()
+    while nf.link_room(link) > 10 do
+      nf.link_send(link, support.packet(frames.ethernet("old")))
+      old = old + 1
+    end
+  end
+  -- little room at a time: what was received waits, in order, and is held
+  fill()
+  support.pull(app)
+  lu.assertTrue(app.class.held(app) >= 1)
+  lu.assertEquals(nf.link_waiting(link) + app.class.held(app) + 0ULL, nf.memory_in_use())
+  netdev.assertLedger(app, app.class.held(app) - old)
+  support.receive(link)
+  fill()
+  support.pull(app)
+  netdev.assertLedger(app, app.class.held(app) - old)
+  -- what was sent until now, pieces of the first frame, is not looked at
+  support.receive(link)
+  for _ = 1, 20 do
+    support.pull(app)
+    for _, bytes in ipairs(support.receive(link)) do got[#got + 1] = bytes end
+  end
+  lu.assertEquals(table.remove(got), frames.ethernet("last"))
+  local parts, part = {}, nil
+  for _, bytes in ipairs(got) do
+    local number = bytes:match("before (%d)$")
+    if number then
+      part = {}
+      parts[tonumber(number)] = part
+    elseif part then
+      part[#part + 1] = bytes
+    end
+  end
+  for i = 2, 4 do
+    lu.assertEquals(#parts[i], 21)
+    lu.assertTrue(payload_of(parts[i]) == frame:sub(55), i)
+  end
+  lu.assertEquals(app.counter[SEGMENTS], 4 * 21ULL)
+  lu.assertEquals(app.received, 9ULL)
+  lu.assertEquals(app.class.held(app), 0)
+  netdev.assertLedger(app, -old)
+end
+
+function TestSocket:testWaitingFramesAreDroppedAtStop()
+  self:start({ gso = false })
+  local frame, header = frames.tcp({ payload = frames.random(60000), bytes = 100 })
+  for _ = 1, 3 do netdev.say(peer, frame, header) end
+  for _ = 1, 4 do support.pull(app) end
+  local held = app.class.held(app)
+  lu.assertTrue(held > 0)
+  netdev.assertLedger(app, held)
+  app.class.stop(app)
+  lu.assertEquals(app.class.held(app), 0)
+  lu.assertEquals(app.reason[app.reason_count + 1], held + 0ULL)        -- "stop"
 end
 
 function TestSocket:testFullOutsideLeavesPacketsOnTheLink()

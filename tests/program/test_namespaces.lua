@@ -170,6 +170,17 @@ function TestNamespaces:testSocketToSocket()
   lu.assertStrMatches(stop(), ".*gso%-received %d+.*")
 end
 
+-- Neither side passes GSO frames on: what comes is cut.
+function TestNamespaces:testSocketToSocketWithSegmentationByNf()
+  wire(a)
+  wire(b)
+  start(graph(raw(a, ", gso = false"), raw(b, ", gso = false")))
+  use()
+  local text = stop()
+  lu.assertStrMatches(text, ".*segments %d+.*")
+  lu.assertNotStrContains(text, "gso-sent")
+end
+
 function TestNamespaces:testTapToSocket()
   wire(b)
   start(graph(tap(a), raw(b)), "--idle wait")

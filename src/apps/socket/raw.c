@@ -21,7 +21,7 @@ static const struct param params[] = {
 	{ "buffer", PARAM_BYTES, offsetof(struct raw, buffer), .min = 64 << 10, .max = 1 << 30, .initial_text = "8M",
 		.help = "memory of the socket for each direction" },
 	{ "gso", PARAM_BOOL, offsetof(struct raw, gso), .initial = true,
-		.help = "exchange frames with the kernel that are to be segmented later (TSO, GRO); else they are dropped as gso" },
+		.help = "exchange frames with the kernel that are to be segmented later (TSO, GRO); else nf cuts them" },
 	{ 0 }
 };
 
@@ -41,7 +41,8 @@ static void raw_resources(const struct app *app, struct resources *resources)
 
 static void raw_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
 {
-	netdev_holds(((const struct raw *)app)->gso, holds);
+	(void)app;
+	netdev_holds(true, holds);      /* GSO frames come in any case */
 }
 
 static int raw_prepare(struct app *app, const struct app *old)
@@ -60,6 +61,7 @@ static int raw_prepare(struct app *app, const struct app *old)
 		out->msg_iovlen = 2;
 	}
 	raw->likely = 1;
+	raw->dev.splits = !raw->gso;
 	make_key(raw, key, sizeof(key));
 	return netdev_prepare(&raw->dev, app, key, raw->gso);
 }
@@ -186,13 +188,18 @@ static void raw_pull(struct app *app)
 
 	if (app->output[0] == NULL || app->down)
 		return;
-	while (room > 0) {
+	while (netdev_deliver(&raw->dev, app->output[0], &room) && room > 0) {
 		struct packet *burst[RAW_SLOTS];
 		uint32_t n = raw->likely < room ? raw->likely : room, got, came = receive(raw, n, burst, &got);
 
-		link_send_burst(app->output[0], burst, got);
 		total += came;
-		room -= came;
+		if (raw->gso) {
+			link_send_burst(app->output[0], burst, got);
+			room -= came;
+		} else {
+			netdev_arrive(&raw->dev, burst, got);
+			netdev_deliver(&raw->dev, app->output[0], &room);
+		}
 		if (came < n)
 			break;
 		raw->likely = n * 2 < RAW_SLOTS ? n * 2 : RAW_SLOTS;

@@ -6,7 +6,7 @@
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
-enum { RAW_SLOTS = 64 };                /* packets per call */
+enum { RAW_SLOTS = NETDEV_ARRIVED };    /* packets per call */
 
 /* The auxiliary data of one frame. */
 union auxiliary {

@@ -71,20 +71,25 @@ static bool decode_value(const struct param_context *context, const struct param
 	return decode_table(context, param->fields, path, value, field);
 }
 
-/* A default's text as the value that a user would have written. */
+/* A default's text as the value that a user would have written; text that is no number stays text, and is refused. */
 static struct value text_value(const struct param *param, const char *text)
 {
 	struct value value = { .type = VALUE_STRING, .count = (uint32_t)strlen(text), .string = text };
+	bool is_whole = param->type <= PARAM_INT, is_number = is_whole || param->type == PARAM_NUMBER;
+	char *end = NULL;
 
-	if (param->type == PARAM_BOOL) {
-		value = (struct value){ .type = VALUE_BOOL, .boolean = strcmp(text, "true") == 0 };
-	} else if (param->type == PARAM_U64) {
-		value = (struct value){ .type = VALUE_UNSIGNED, .unsigned_integer = strtoull(text, NULL, 0) };
-	} else if (param->type == PARAM_INT) {
-		value = (struct value){ .type = VALUE_INTEGER, .integer = strtoll(text, NULL, 0) };
-	} else if (param->type < PARAM_INT || param->type == PARAM_NUMBER) {
-		value = (struct value){ .type = VALUE_NUMBER, .number = strtod(text, NULL) };
-	}
+	if (param->type == PARAM_BOOL && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
+		return (struct value){ .type = VALUE_BOOL, .boolean = text[0] == 't' };
+	if (!is_number || *text == '\0')
+		return value;
+	if (is_whole && text[0] == '-')
+		value = (struct value){ .type = VALUE_INTEGER, .integer = strtoll(text, &end, 0) };
+	else if (is_whole)
+		value = (struct value){ .type = VALUE_UNSIGNED, .unsigned_integer = strtoull(text, &end, 0) };
+	if (end == NULL || *end != '\0')
+		value = (struct value){ .type = VALUE_NUMBER, .number = strtod(text, &end) };
+	if (*end != '\0')
+		value = (struct value){ .type = VALUE_STRING, .count = (uint32_t)strlen(text), .string = text };
 	return value;
 }
 

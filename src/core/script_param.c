@@ -88,7 +88,7 @@ static bool set_range(const struct place *place, struct param *param, const stru
 		}
 		return true;
 	}
-	if (low < 0 || high < 0 || low >= 0x1p64 || high >= 0x1p64) {
+	if (!(low >= 0 && high >= 0 && low < 0x1p64 && high < 0x1p64)) {        /* false with NaN, too */
 		mistake(place, "min, max", "accepted: numbers 0 .. 2^64 - 1");
 		return false;
 	}

@@ -303,6 +303,8 @@ function TestParam:testDefaults()
   lu.assertEquals(default({ type = "PARAM_U32", initial_text = "4000" }, "uint32_t"), 4000)
   lu.assertEquals(default({ type = "PARAM_U64", initial_text = "18446744073709551615" }, "uint64_t"), 18446744073709551615ULL)
   lu.assertEquals(default({ type = "PARAM_INT", initial_text = "-3" }, "int64_t"), -3LL)
+  lu.assertEquals(default({ type = "PARAM_U64", initial_text = "1e3" }, "uint64_t"), 1000ULL)
+  lu.assertEquals(default({ type = "PARAM_U16", initial_text = "0x10" }, "uint16_t"), 16)
   lu.assertEquals(default({ type = "PARAM_INT", initial = ffi.cast("uint64_t", -3LL) }, "int64_t"), -3LL)
   lu.assertEquals(default({ type = "PARAM_NUMBER", initial_text = "0.5" }, "double"), 0.5)
   lu.assertEquals(default({ type = "PARAM_NUMBER", initial = 2 }, "double"), 2)
@@ -320,6 +322,16 @@ function TestParam:testDefaults()
   lu.assertEquals(list.count, 3)
   lu.assertEquals(ffi.cast("uint16_t *", list.items)[2], 3)
   lu.assertEquals(default(list_of({ type = "PARAM_U16" }, { initial_text = "" }), "struct param_list").count, 0)
+end
+
+function TestParam:testWrongDefaultsAreMistakes()
+  for _, case in ipairs({ { "PARAM_U8", "300", "300ULL is out of range" }, { "PARAM_U8", "2.5", "2.5 is no whole number" },
+    { "PARAM_INT", "x", "'x' is a string" }, { "PARAM_U8", "", "'' is a string" }, { "PARAM_BOOL", "yes", "'yes' is a string" },
+    { "PARAM_MAC", "z", "'z' is not understood" } }) do
+    local _, messages = decode(params({ type = case[1], initial_text = case[2] }), {})
+    lu.assertEquals(#messages, 1)
+    lu.assertStrContains(messages[1], "app 'x': key 'y': " .. case[3])
+  end
 end
 
 function TestParam:testRequiredOptionalAndPresent()

@@ -153,6 +153,7 @@ inline uint32_t link_copy(const struct link *from, struct link *to, uint32_t n)
 		if (__builtin_expect(p->size != PACKET_STANDARD, 0)) {
 			if ((copy = packet_copy(p)) == 0)
 				break;
+			bytes += copy->length;
 		} else if (__builtin_expect(left == 0, 0)) {
 			pool->exhausted++;
 			break;
@@ -162,10 +163,9 @@ inline uint32_t link_copy(const struct link *from, struct link *to, uint32_t n)
 				packet_debug_check(p);
 				packet_debug_alloc(copy);
 			}
-			packet_copy_to(copy, p);
+			bytes += packet_copy_to(copy, p);
 		}
 		to->slot[(next + i) % LINK_SLOTS] = copy;
-		bytes += p->length;
 	}
 	pool->taken += pool->count - left;
 	pool->count = left;

@@ -9,7 +9,7 @@ extern inline void packet_free_burst(struct packet *const *burst, uint32_t n);
 extern inline uint32_t packet_headroom(const struct packet *p);
 extern inline uint32_t packet_tailroom(const struct packet *p);
 extern inline void packet_block(void *to, const void *from);
-extern inline void packet_copy_to(struct packet *to, const struct packet *from);
+extern inline uint32_t packet_copy_to(struct packet *to, const struct packet *from);
 extern inline struct packet *packet_copy(const struct packet *from);
 extern inline uint32_t packet_copy_burst(struct packet *const *from, struct packet **to, uint32_t n);
 

@@ -159,25 +159,29 @@ inline void packet_free(struct packet *p)
 	pool->returned++;
 }
 
-/* Give n packets back. Packets of one size and of this worker go back together: one update of the pool for all of them. */
+/* Give n packets back. Nearly always all are standard packets of this worker: then they go back together, and whether they are
+ * is found out without a branch for each. */
 inline void packet_free_burst(struct packet *const *burst, uint32_t n)
 {
-	for (uint32_t i = 0; i < n;) {
-		uint32_t size = burst[i]->size, worker = packet_worker, first = i, fit;
-		struct packet_pool *pool = &packet_pool[size];
-		struct packet **top = pool->stack + pool->count;
+	struct packet_pool *pool = &packet_pool[PACKET_STANDARD];
+	struct packet **top = pool->stack + pool->count;
+	uint32_t different = 0, worker = packet_worker;
 
-		fit = pool->capacity - pool->count < n - i ? first + pool->capacity - pool->count : n;
-		for (; i < fit && burst[i]->size == size && burst[i]->worker == worker; i++) {
-			if (PACKET_DEBUG)
-				packet_debug_free(burst[i]);
-			*top++ = burst[i];
+	if (__builtin_expect(n <= pool->capacity - pool->count && !PACKET_DEBUG, 1)) {
+		for (uint32_t i = 0; i < n; i++) {
+			struct packet *p = burst[i];
+
+			different |= (p->size ^ (uint32_t)PACKET_STANDARD) | (p->worker ^ worker);
+			top[i] = p;
 		}
-		pool->count += i - first;
-		pool->returned += i - first;
-		if (i == first)
-			packet_free(burst[i++]);
+		if (__builtin_expect(different == 0, 1)) {
+			pool->count += n;
+			pool->returned += n;
+			return;
+		}
 	}
+	for (uint32_t i = 0; i < n; i++)
+		packet_free(burst[i]);
 }
 
 /* Bytes that may be prepended, and appended. */
@@ -216,22 +220,37 @@ inline void packet_block(void *to, const void *from)
 	((vector *)to)[1] = second;
 }
 
-/* Make `to`, a packet just taken from the same size of buffer, a copy of `from`; what packet_copy is made of. */
-inline void packet_copy_to(struct packet *to, const struct packet *from)
+/* Make `to`, a packet just taken from the same size of buffer, a copy of `from`; what packet_copy is made of. Gives the length.
+ * All of a small frame is read before anything is written: in a burst a packet and its copy often lie a multiple of 4 KiB
+ * apart, and a load behind a store to the same place in its page waits for it. */
+inline uint32_t packet_copy_to(struct packet *to, const struct packet *from)
 {
+	typedef uint64_t vector __attribute__((vector_size(32), aligned(1), may_alias));
 	uint32_t offset = packet_headroom(from), room = from->room - offset, length = from->length, done;
 	const uint8_t *source = from->data;
 	uint8_t *target = (uint8_t *)(to + 1) + offset;
+	vector meta = *(const vector *)&from->meta;
 
+	if (__builtin_expect(length <= 64 && room >= 64, 1)) {
+		vector first = ((const vector *)source)[0], second = ((const vector *)source)[1];
+
+		to->data = target;
+		to->length = length;
+		*(vector *)&to->meta = meta;
+		((vector *)target)[0] = first;
+		((vector *)target)[1] = second;
+		return length;
+	}
 	to->data = target;
 	to->length = length;
-	to->meta = from->meta;
+	*(vector *)&to->meta = meta;
 	/* Whole blocks of 64 bytes are cheaper than an exact memcpy of a small frame. Both buffers have the same room; the last
 	 * block may pass the frame's end but not the room's. */
 	for (done = 0; done < length && done + 64 <= room; done += 64)
 		packet_block(target + done, source + done);
 	if (__builtin_expect(done < length, 0))
 		__builtin_memcpy(target + done, source + done, length - done);
+	return length;
 }
 
 /* A copy with the same bytes and metadata, from the same size of buffer.

@@ -218,11 +218,14 @@ static uint32_t source_due(struct source *source, uint32_t n)
 	return due;
 }
 
-static void copy_frame(struct packet *p, const struct traffic_frame *frame)
+/* Whole blocks: both buffers have room for them. */
+static void copy_frame(struct packet *p, const uint8_t *bytes, uint32_t length)
 {
-	for (uint32_t done = 0; done < frame->length; done += 64)
-		packet_block(p->data + done, frame->bytes + done);
-	p->length = frame->length;
+	uint8_t *data = p->data;
+
+	p->length = length;
+	for (uint32_t done = 0; done < length; done += 64)
+		packet_block(data + done, bytes + done);
 }
 
 static void fill_random(struct random *random, uint8_t *at, uint32_t length)
@@ -248,7 +251,7 @@ static uint32_t make_each(struct source *source, struct packet **burst, uint32_t
 
 		if (p == NULL)
 			return i;
-		copy_frame(p, frame);
+		copy_frame(p, frame->bytes, frame->length);
 		if (is_random)
 			fill_random(&source->random, p->data + frame->payload, frame->length - frame->payload);
 		if (unfinished) {
@@ -265,11 +268,12 @@ static uint32_t make_each(struct source *source, struct packet **burst, uint32_t
 /* Up to n packets that are all the same; gives how many. */
 static uint32_t make_plain(struct source *source, struct packet **burst, uint32_t n)
 {
-	const struct traffic_frame *frame = source->frame;
+	const uint8_t *bytes = source->frame->bytes;
+	uint32_t length = source->frame->length;
 
 	n = packet_alloc_burst(PACKET_STANDARD, burst, n);
 	for (uint32_t i = 0; i < n; i++)
-		copy_frame(burst[i], frame);
+		copy_frame(burst[i], bytes, length);
 	return n;
 }
 

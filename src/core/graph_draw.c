@@ -91,7 +91,8 @@ static bool lay_out(struct picture *p)
 		const struct graph_link *link = &worker->link[i];
 		const char *output = graph_output_label(worker, link), *input = graph_input_label(worker, link);
 		uint32_t *gap = &p->gap[p->tree->column[link->from]];
-		uint32_t line = graph_tree_is_line(p->tree, i), trunk = p->tree->next[p->tree->first[link->from]] != UINT32_MAX ? TRUNK : 0;
+		uint32_t trunk = p->tree->next[p->tree->first[link->from]] != UINT32_MAX ? TRUNK : 0;
+		bool line = graph_tree_is_line(p->tree, i);
 
 		*gap = max(*gap, (uint32_t)(3 + trunk + strlen(output) +
 			(line && *input != '\0' ? strlen(input) + 2 : 0)));

@@ -52,7 +52,8 @@ static void list_app(struct graph_text *t, const struct graph_tree *tree, uint32
 		const char *output = graph_output_label(worker, &worker->link[link]);
 		char *deeper = NULL;
 
-		graph_text_add(t, "%s%s%s%s%s─▶ ", indent, has_next(tree, link) ? "├─" : "└─", *output != '\0' ? " " : "", output, *output != '\0' ? " " : "");
+		graph_text_add(t, "%s%s", indent, has_next(tree, link) ? "├─" : "└─");
+		graph_text_add(t, *output != '\0' ? " %s ─▶ " : "%s─▶ ", output);
 		if (asprintf(&deeper, "%s%s   ", indent, has_next(tree, link) ? "│" : " ") < 0) {
 			t->failed = true;
 			return;

@@ -251,6 +251,14 @@ static void read_chain(struct reader *r, char *text)
 	}
 }
 
+/* No name has control characters; in a message they would break the line. */
+static char plain_character(char c)
+{
+	if (isspace((unsigned char)c))
+		return ' ';
+	return c != '\0' && iscntrl((unsigned char)c) ? '?' : c;
+}
+
 static void read_link(struct reader *r, const struct value *text)
 {
 	uint32_t before = r->b->errors->count;
@@ -267,7 +275,8 @@ static void read_link(struct reader *r, const struct value *text)
 		refuse(r, "names a worker: this version has no links between workers");
 		return;
 	}
-	memcpy(copy, text->string, text->count + 1);
+	for (uint32_t i = 0; i <= text->count; i++)
+		copy[i] = plain_character(text->string[i]);
 	read_chain(r, copy);
 	for (uint32_t i = 0; i < r->b->worker->app_count && (r->unclear || r->b->errors->count > before); i++)
 		if (r->b->input[i].text == r->text)

@@ -131,8 +131,9 @@ static int send_result(const struct request *request, lua_State *L, int status)
 	size_t length;
 	int code;
 
-	/* Now it is our turn: reading the result may take a few strings. */
+	/* Now it is our turn: reading the result may take a few strings, and a parent that is gone must not kill us. */
 	request->budget->limit += EXTRA_BYTES;
+	signal(SIGPIPE, SIG_IGN);
 	if (status == 0 && lua_istable(L, -1)) {
 		lua_getfield(L, -1, "error");
 		text = lua_tostring(L, -1);
@@ -202,19 +203,21 @@ static void limit_resources(void)
 }
 
 /* The child has its own signals and process group (what it starts ends with it), standard error for all that it prints, and
- * no descriptor but the pipe. */
+ * no descriptor but the pipe. Not being in the foreground it would be stopped if it read from a terminal: it has none. */
 static void detach(int fd)
 {
 	sigset_t none;
+	int null;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setpgid(0, 0);
 	for (int number = 1; number < NSIG; number++)
 		if (number != SIGKILL && number != SIGSTOP)
 			signal(number, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (isatty(STDIN_FILENO) && (null = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+		dup2(null, STDIN_FILENO);
 	if (fd != RESULT_FD)
 		dup2(fd, RESULT_FD);
 	fcntl(RESULT_FD, F_SETFD, FD_CLOEXEC);

@@ -129,72 +129,60 @@ static void fields_text(const struct param *param, char *text, size_t size)
 		snprintf(text + length, size - length, " }");
 }
 
+/* The types that are described by a sentence. */
+static const char *const sentences[] = {
+	[PARAM_BOOL] = "true or false",
+	[PARAM_MAC] = "a MAC address, for example \"02:00:00:00:00:01\"",
+	[PARAM_IPV4] = "an IPv4 address, for example \"192.0.2.1\"",
+	[PARAM_IPV6] = "an IPv6 address, for example \"2001:db8::1\"",
+	[PARAM_PREFIX4] = "an IPv4 prefix, for example \"192.0.2.0/24\"",
+	[PARAM_PREFIX6] = "an IPv6 prefix, for example \"2001:db8::/32\"",
+	[PARAM_PCI] = "a PCI address, for example \"0000:01:00.0\"",
+	[PARAM_FILE] = "the path of a file",
+	[PARAM_TABLE] = NULL,
+};
+
 void param_accepts(const struct param *param, char *text, size_t size)
 {
 	char range[96];
 
-	range_text(param, "", range, sizeof(range));
+	range_text(param, param->type == PARAM_STRING ? " bytes" : "", range, sizeof(range));
 	switch (param->type) {
-	case PARAM_END:
-		break;
 	case PARAM_U8:
 	case PARAM_U16:
 	case PARAM_U32:
 	case PARAM_U64:
 		whole_text(param, text, size);
-		return;
+		break;
 	case PARAM_INT:
 	case PARAM_NUMBER:
 		real_text(param, text, size);
-		return;
-	case PARAM_BOOL:
-		snprintf(text, size, "true or false");
-		return;
+		break;
 	case PARAM_STRING:
-		range_text(param, " bytes", range, sizeof(range));
 		snprintf(text, size, "a string%s%s", range[0] != '\0' ? " of" : "", range);
-		return;
+		break;
 	case PARAM_BYTES:
 		snprintf(text, size, "bytes%s, for example 1500 or \"64K\"", range);
-		return;
+		break;
 	case PARAM_RATE:
 		snprintf(text, size, "a rate%s, for example \"10G\" (bits) or \"14.88Mpps\"", range);
-		return;
+		break;
 	case PARAM_DURATION:
 		snprintf(text, size, "a duration%s, for example \"100us\" or 0.5 (seconds)", range);
-		return;
-	case PARAM_MAC:
-		snprintf(text, size, "a MAC address, for example \"02:00:00:00:00:01\"");
-		return;
-	case PARAM_IPV4:
-		snprintf(text, size, "an IPv4 address, for example \"192.0.2.1\"");
-		return;
-	case PARAM_IPV6:
-		snprintf(text, size, "an IPv6 address, for example \"2001:db8::1\"");
-		return;
-	case PARAM_PREFIX4:
-		snprintf(text, size, "an IPv4 prefix, for example \"192.0.2.0/24\"");
-		return;
-	case PARAM_PREFIX6:
-		snprintf(text, size, "an IPv6 prefix, for example \"2001:db8::/32\"");
-		return;
-	case PARAM_PCI:
-		snprintf(text, size, "a PCI address, for example \"0000:01:00.0\"");
-		return;
-	case PARAM_FILE:
-		snprintf(text, size, "the path of a file");
-		return;
+		break;
 	case PARAM_ENUM:
 		choices_text(param, text, size);
-		return;
+		break;
 	case PARAM_LIST:
 		list_text(param, text, size);
-		return;
+		break;
 	case PARAM_TABLE:
 		fields_text(param, text, size);
-		return;
+		break;
+	default:
+		nf_assert(sentences[param->type] != NULL, "parameter '%s' has no type", param->name);
+		snprintf(text, size, "%s", sentences[param->type]);
 	}
-	nf_bug(__FILE__, __LINE__, "parameter '%s' has no type", param->name);
 }
 
 void param_default(const struct param *param, char *text, size_t size)

@@ -189,6 +189,8 @@ function TestCheck:testLinks()
   })
   refuse_graph('s = { "basic.source" }, k = { "basic.sink" }', '"s -> k", ("x"):rep(5000)',
     { "link '" .. ("x"):rep(95) .. "...': is longer than a link may be" })
+  refuse_graph('s = { "basic.source" }, k = { "basic.sink" }', '"s\\n->\\tk", "s.\\27[1m -> k.x"',
+    { "link 's.?[1m -> k.x': '?[1m' is no good name for a port; accepted: 1..31 letters, digits, _ and -" })
   refuse_graph('s = { "basic.source" }, k = { "basic.sink" }', '"s -> k", "s\\0 -> k"', { "link 's? -> k': has a zero byte inside" })
 end
 

@@ -6,27 +6,37 @@ extern inline uint16_t checksum_finish(uint64_t sum);
 extern inline uint16_t checksum_update16(uint16_t checksum_be, uint16_t old_be, uint16_t new_be);
 extern inline uint16_t checksum_update32(uint16_t checksum_be, uint32_t old_be, uint32_t new_be);
 
-enum { LANES = 8 };                     /* sums side by side: two 256-bit registers of four */
+/* Four 64-bit words at any address, added side by side: the compiler uses what vectors the processor has. */
+typedef uint64_t lanes __attribute__((vector_size(32), aligned(1), may_alias));
 
 uint64_t checksum_add(uint64_t sum, const void *data, size_t length)
 {
 	const uint8_t *at = data;
 
-	if (length >= LANES * sizeof(uint32_t)) {
-		/* 32-bit words in 64-bit lanes cannot overflow below 2^32 steps, and the compiler makes vectors of it. */
-		uint64_t lane[LANES] = { 0 };
+	if (length >= sizeof(lanes)) {
+		/* Halves of 32 bits in lanes of 64 do not overflow below 2^32 steps. Two pairs of sums, so that one addition need
+		 * not wait for the one before. Loads are dereferences: gcc 12 takes a memcpy by way of the stack, which is 25 times
+		 * slower. */
+		lanes low = { 0 }, high = { 0 }, low2 = { 0 }, high2 = { 0 };
 
-		do {
-			uint32_t word[LANES];
+		for (; length >= 2 * sizeof(lanes); at += 2 * sizeof(lanes), length -= 2 * sizeof(lanes)) {
+			lanes a = ((const lanes *)at)[0], b = ((const lanes *)at)[1];
 
-			memcpy(word, at, sizeof(word));
-			for (uint32_t i = 0; i < LANES; i++)
-				lane[i] += word[i];
-			at += sizeof(word);
-			length -= sizeof(word);
-		} while (length >= LANES * sizeof(uint32_t));
-		for (uint32_t i = 0; i < LANES; i++)
-			sum += lane[i];
+			low += a & 0xffffffff;
+			high += a >> 32;
+			low2 += b & 0xffffffff;
+			high2 += b >> 32;
+		}
+		if (length >= sizeof(lanes)) {
+			lanes a = *(const lanes *)at;
+
+			low += a & 0xffffffff;
+			high += a >> 32;
+			at += sizeof(lanes);
+			length -= sizeof(lanes);
+		}
+		low += low2 + high + high2;
+		sum += low[0] + low[1] + low[2] + low[3];
 	}
 	for (; length >= sizeof(uint32_t); at += sizeof(uint32_t), length -= sizeof(uint32_t)) {
 		uint32_t word;

@@ -7,7 +7,7 @@
 
 /* Add `length` bytes to a sum; begin with 0. An odd last byte is padded with zero, so only the last part may be odd.
  *   needs: sum from 0, checksum_add or checksum_pseudo; at most 2^30 bytes in all
- *   cost:  O(length), 32 bytes a step */
+ *   cost:  O(length), 64 bytes a step */
 uint64_t checksum_add(uint64_t sum, const void *data, size_t length);
 
 /* The sum of a pseudo header: RFC 9293 section 3.1 (IPv4), RFC 8200 section 8.1 (IPv6).

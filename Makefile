@@ -121,6 +121,7 @@ SOURCES := \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
+	src/core/descriptor.c \
 	src/core/engine.c \
 	src/core/engine_commit.c \
 	src/core/engine_idle.c \
@@ -172,9 +173,14 @@ SOURCES := \
 	src/core/stats.c \
 	src/core/supervisor.c \
 	src/core/supervisor_child.c \
+	src/core/supervisor_control.c \
+	src/core/supervisor_receipt.c \
+	src/core/supervisor_reload.c \
 	src/core/value.c \
+	src/core/value_encode.c \
 	src/core/value_print.c \
 	src/core/worker.c \
+	src/core/worker_reload.c \
 	src/lib/bytes.c \
 	src/lib/capture.c \
 	src/lib/capture_pcapng.c \
@@ -206,6 +212,7 @@ SOURCES := \
 	src/program/bench/rig.c \
 	src/program/bench/turns.c \
 	src/program/check.c \
+	src/program/control.c \
 	src/program/doctor/doctor.c \
 	src/program/doctor/doctor_cpu.c \
 	src/program/doctor/doctor_device.c \
@@ -220,6 +227,7 @@ SOURCES := \
 	src/program/options.c \
 	src/program/ps.c \
 	src/program/reading.c \
+	src/program/reload.c \
 	src/program/run.c \
 	src/program/stats.c \
 	src/program/stats_json.c \

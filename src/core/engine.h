@@ -28,6 +28,15 @@ int engine_plan(struct engine *engine, const struct graph_worker *worker, struct
 /* Commit a plan: at once when the engine does not run, else the packet thread does it before its next breath and this call
  * returns afterwards. Cannot fail. Then free what was replaced with engine_retire. */
 void engine_commit(struct engine *engine, struct engine_plan *plan);
+/* What the commit brings with it: the statistics of the new generation (the engine's worker number stays), more packets
+ * (taken over; NULL: none). Before engine_commit. */
+void engine_plan_carry(struct engine_plan *plan, struct stats *stats, struct memory_growth *growth);
+/* What the commit did; between engine_commit and engine_retire. */
+struct engine_receipt {
+	uint64_t pause_ns;              /* for so long the packet thread was busy with it */
+	uint32_t moved, dropped;        /* packets of links that went: to another link, dropped under the reason reload */
+};
+struct engine_receipt engine_receipt(const struct engine_plan *plan);
 void engine_retire(struct engine *engine, struct engine_plan *plan);
 void engine_abort(struct engine *engine, struct engine_plan *plan);
 

@@ -1,6 +1,9 @@
 /* engine_commit -- the second phase of a change: take it over between two breaths, then free what was replaced. */
 #include "core/engine_state.h"
 
+#include <sys/eventfd.h>
+#include <time.h>
+
 /* Where do the packets of a link that goes belong now: the new link of the same output, else of the same input. */
 static struct link *heir(const struct engine_plan *plan, const struct engine_wiring *old, uint32_t number)
 {
@@ -36,11 +39,11 @@ static void move_packets(struct engine *engine, struct engine_plan *plan)
 			continue;
 		to = heir(plan, old, i);
 		if (to != NULL)
-			plan->moved += link_move(gone, to, LINK_SLOTS);
+			plan->receipt.moved += link_move(gone, to, LINK_SLOTS);
 		receiver = old->app[old->graph->link[i].to];
 		while (link_waiting(gone) > 0) {
 			app_drop(receiver, app_reason(receiver, APP_REASON_RELOAD), link_receive(gone));
-			plan->dropped++;
+			plan->receipt.dropped++;
 		}
 	}
 }
@@ -96,7 +99,12 @@ static void carry_totals(struct engine *engine, struct engine_plan *plan, uint32
 static void commit(struct engine *engine, struct engine_plan *plan)
 {
 	struct engine_wiring *old = engine->wiring, *wiring = plan->wiring;
+	uint64_t start = clock_cycles();
 
+	if (plan->growth != NULL)
+		memory_growth_commit(plan->growth);
+	if (plan->stats != NULL)
+		engine->stats = plan->stats;
 	for (uint32_t i = 0; i < wiring->link_count; i++) {
 		wiring->link[i]->name = wiring->graph->link[i].name;
 		wiring->link[i]->number = i;
@@ -138,16 +146,32 @@ static void commit(struct engine *engine, struct engine_plan *plan)
 	for (uint32_t i = 0; i < wiring->app_count; i++)
 		if (wiring->app[i]->class->link != NULL)
 			wiring->app[i]->class->link(wiring->app[i]);
+	/* The first snapshot of the new generation begins with a ledger of its own. */
+	engine->next_ledger_ns = 0;
+	plan->receipt.pause_ns = clock_cycles_ns(clock_cycles() - start);
+}
+
+void engine_plan_carry(struct engine_plan *plan, struct stats *stats, struct memory_growth *growth)
+{
+	plan->stats = stats;
+	plan->growth = growth;
+}
+
+struct engine_receipt engine_receipt(const struct engine_plan *plan)
+{
+	return plan->receipt;
 }
 
 void engine_commit_pending(struct engine *engine)
 {
-	struct engine_plan *plan = engine->pending;
+	struct engine_plan *plan = __atomic_exchange_n(&engine->pending, NULL, __ATOMIC_ACQUIRE);
 
+	if (plan == NULL)
+		return;         /* the engine was about to end, and the other thread has done it */
 	commit(engine, plan);
-	if (engine_arm(engine) < 0)
+	engine->armed = false;
+	if (engine->wiring->has_scripts && script_watch_start() < 0)
 		log_error("%s", nf_error());
-	__atomic_store_n(&engine->pending, NULL, __ATOMIC_RELEASE);
 	sem_post(&engine->committed);
 }
 
@@ -160,8 +184,20 @@ void engine_commit(struct engine *engine, struct engine_plan *plan)
 		return;
 	}
 	__atomic_store_n(&engine->pending, plan, __ATOMIC_RELEASE);
-	while (sem_wait(&engine->committed) != 0)
-		continue;
+	eventfd_write(engine->wake_fd, 1);
+	for (;;) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		if (sem_timedwait(&engine->committed, &until) == 0)
+			return;
+		/* It has ended meanwhile, and nobody looks any more: whoever takes the plan out commits it. */
+		if (engine_state(engine) == ENGINE_ENDED && __atomic_exchange_n(&engine->pending, NULL, __ATOMIC_ACQUIRE) != NULL) {
+			commit(engine, plan);
+			return;
+		}
+	}
 }
 
 /* Free one app that is not in the graph any more. */

@@ -106,6 +106,7 @@ int engine_arm(struct engine *engine)
 		if (code < 0)
 			return code;
 	}
+	engine->armed = true;
 	return 0;
 }
 
@@ -144,6 +145,8 @@ static void wait_ns(struct engine *engine, uint64_t ns)
 	eventfd_t value;
 	int count;
 
+	if (!engine->armed && engine_arm(engine) < 0)
+		broken = true;
 	/* A device that was gone may be back with a new descriptor. */
 	for (uint32_t i = 0; i < engine->wiring->pull_count; i++)
 		if (arm_app(engine, engine->wiring->pull[i]) < 0)

@@ -36,6 +36,7 @@ struct engine {
 	sem_t committed;
 	int wake_fd;                            /* wakes an engine that waits */
 	int epoll_fd;
+	bool armed;                             /* epoll_fd has the descriptors of the present wiring */
 	uint64_t breaths, sleeps;
 	uint64_t breath_ns[STATS_BUCKETS];      /* histogram of breaths that moved something */
 	uint64_t breath_start;                  /* clock_cycles() when the last breath began */
@@ -58,7 +59,9 @@ struct engine_plan {
 	bool *leaves;                           /* per old app: not in the new graph */
 	bool *link_leaves;                      /* per old link */
 	bool *link_fresh;                       /* per new link */
-	uint32_t moved, dropped;                /* packets of links that went */
+	struct engine_receipt receipt;
+	struct stats *stats;                    /* NULL: as before */
+	struct memory_growth *growth;           /* NULL: none */
 };
 
 /* engine_wiring.c */

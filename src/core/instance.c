@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const files[] = { "stats", "control", "config.lua", "lock" };
+static const char *const files[] = { "stats", "stats.new", "stats.next", "stats.next.new", "control", "config.lua", "lock" };
 
 int instance_root(char path[INSTANCE_PATH])
 {

@@ -123,27 +123,104 @@ void memory_segment_remove(uint16_t number)
 		memory_segment_count--;
 }
 
+/* A packet of a segment as its owner makes it: whatever a worker that died left there, the fixed fields are written anew. */
+static struct packet *make_packet(const struct segment *s, uint32_t i)
+{
+	struct packet *p = segment_packet(s, i);
+
+	*p = (struct packet){ .data = (uint8_t *)(p + 1) + PACKET_HEADROOM, .room = s->stride - (uint32_t)sizeof(*p),
+		.segment = s->number, .size = s->size, .worker = s->worker };
+	if (PACKET_DEBUG)
+		packet_debug_free(p);
+	return p;
+}
+
+int memory_growth_prepare(struct memory_growth *growth, const uint16_t *segment, uint32_t count)
+{
+	*growth = (struct memory_growth){ 0 };
+	for (uint32_t i = 0; i < count; i++)
+		growth->count[memory_segment[segment[i]].size] += memory_segment[segment[i]].count;
+	for (uint32_t size = 0; size < PACKET_SIZES; size++) {
+		if (growth->count[size] == 0)
+			continue;
+		growth->capacity[size] = packet_pool[size].capacity + growth->count[size];
+		growth->stack[size] = malloc(growth->capacity[size] * sizeof(struct packet *));
+		if (growth->stack[size] == NULL) {
+			memory_growth_free(growth);
+			return nf_fail(ENOMEM, "no memory for a list of %u packets", growth->capacity[size]);
+		}
+		growth->count[size] = 0;
+	}
+	/* From the last to the first, so that the first ones are taken first. */
+	for (uint32_t i = count; i-- > 0;) {
+		const struct segment *s = &memory_segment[segment[i]];
+
+		for (uint32_t j = s->count; j-- > 0;)
+			growth->stack[s->size][growth->count[s->size]++] = make_packet(s, j);
+	}
+	return 0;
+}
+
+void memory_growth_commit(struct memory_growth *growth)
+{
+	for (uint32_t size = 0; size < PACKET_SIZES; size++) {
+		struct packet_pool *pool = &packet_pool[size];
+		struct packet **old = pool->stack;
+
+		if (growth->stack[size] == NULL)
+			continue;
+		/* The present ones, which are in the caches, stay on top. */
+		if (pool->count > 0)
+			memcpy(growth->stack[size] + growth->count[size], old, pool->count * sizeof(*old));
+		pool->stack = growth->stack[size];
+		pool->count += growth->count[size];
+		pool->capacity = growth->capacity[size];
+		growth->stack[size] = old;
+	}
+}
+
+void memory_growth_free(struct memory_growth *growth)
+{
+	for (uint32_t size = 0; size < PACKET_SIZES; size++)
+		free(growth->stack[size]);
+	*growth = (struct memory_growth){ 0 };
+}
+
 int memory_worker_add(uint16_t segment)
 {
-	const struct segment *s = &memory_segment[segment];
-	struct packet_pool *pool = &packet_pool[s->size];
-	struct packet **stack = realloc(pool->stack, (pool->capacity + s->count) * sizeof(*stack));
+	struct memory_growth growth;
+	int code = memory_growth_prepare(&growth, &segment, 1);
 
-	if (stack == NULL)
-		return nf_fail(ENOMEM, "no memory for a list of %u packets", pool->capacity + s->count);
-	pool->stack = stack;
-	pool->capacity += s->count;
-	/* From the last to the first, so that the first ones are taken first. The fixed fields are written here, by their owner:
-	 * a worker that died may have left anything. */
-	for (uint32_t i = s->count; i-- > 0;) {
-		struct packet *p = segment_packet(s, i);
+	if (code < 0)
+		return code;
+	memory_growth_commit(&growth);
+	memory_growth_free(&growth);
+	return 0;
+}
 
-		*p = (struct packet){ .data = (uint8_t *)(p + 1) + PACKET_HEADROOM, .room = s->stride - (uint32_t)sizeof(*p),
-			.segment = s->number, .size = s->size, .worker = s->worker };
-		pool->stack[pool->count++] = p;
-		if (PACKET_DEBUG)
-			packet_debug_free(p);
+int memory_segment_attach(const struct segment *segment, int fd)
+{
+	struct segment *s = &memory_segment[segment->number];
+	int code;
+
+	if (segment->number >= MEMORY_SEGMENTS || s->base != NULL || segment->size >= PACKET_SIZES ||
+		segment->stride != strides[segment->size] || segment->base < window || segment->bytes > window_bytes ||
+		(uint64_t)(segment->base - window) > window_bytes - segment->bytes ||
+		(uint64_t)segment->count * segment->stride > segment->bytes) {
+		close(fd);
+		return nf_fail(EINVAL, "segment %u is not one of this window", segment->number);
 	}
+	if (mmap(segment->base, segment->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		code = nf_fail(errno, "segment %u cannot be mapped: %s", segment->number, strerror(errno));
+		close(fd);
+		return code;
+	}
+	*s = *segment;
+	s->fd = fd;
+	if (PACKET_DEBUG)
+		packet_debug_segment(s);
+	if (segment->number >= memory_segment_count)
+		memory_segment_count = segment->number + 1u;
 	return 0;
 }
 

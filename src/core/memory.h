@@ -43,9 +43,24 @@ void memory_segment_remove(uint16_t number);
  * room for segments added later.
  *   fails: -ENOMEM */
 int memory_worker_start(uint8_t worker) __attribute__((warn_unused_result));
-/* Put a segment that was added after the start onto the stacks (packet thread). */
+/* Put a segment that was added after the start onto the stacks; while the packet thread does not run. */
 int memory_worker_add(uint16_t segment) __attribute__((warn_unused_result));
 void memory_worker_stop(void);
+
+/* A segment that the supervisor made after this process was forked: enter it here, at the same address. Takes fd.
+ *   fails: -EINVAL, -ENOMEM with nf_error(): not a place in the window, or in use */
+int memory_segment_attach(const struct segment *segment, int fd) __attribute__((warn_unused_result));
+
+/* More packets for a worker that runs: the house-keeping thread prepares the longer stacks, the packet thread takes them over
+ * between two breaths (bounded: a copy of the stacks), the house-keeping thread frees the old ones, or all when it was given up. */
+struct memory_growth {
+	struct packet **stack[PACKET_SIZES];    /* NULL: this size does not grow. New packets first, then room for the present */
+	uint32_t count[PACKET_SIZES];           /* new packets */
+	uint32_t capacity[PACKET_SIZES];        /* of both */
+};
+int memory_growth_prepare(struct memory_growth *growth, const uint16_t *segment, uint32_t count) __attribute__((warn_unused_result));
+void memory_growth_commit(struct memory_growth *growth);        /* packet thread; afterwards `stack` holds the old ones */
+void memory_growth_free(struct memory_growth *growth);
 
 /* Set up the rings home between `workers` workers; before the first fork. With 1 there is none. fails: -ENOMEM */
 int memory_home_init(uint32_t workers) __attribute__((warn_unused_result));

@@ -321,7 +321,7 @@ void script_value_push(lua_State *L, const struct value *value)
 }
 
 /* nf.value.encode(x): the bytes that value_decode reads, or nil and what is wrong. */
-static int value_encode(lua_State *L)
+static int push_encoded(lua_State *L)
 {
 	uint8_t *data;
 	size_t length;
@@ -358,7 +358,7 @@ static int value_decode_bytes(lua_State *L)
 int script_value_open(lua_State *L)
 {
 	lua_newtable(L);
-	lua_pushcfunction(L, value_encode);
+	lua_pushcfunction(L, push_encoded);
 	lua_setfield(L, -2, "encode");
 	lua_pushcfunction(L, value_decode_bytes);
 	lua_setfield(L, -2, "decode");

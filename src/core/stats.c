@@ -28,6 +28,7 @@ struct stats {
 	uint8_t *base;
 	uint64_t bytes;
 	bool writable;
+	int fd;                         /* of a file made here; -1 */
 	uint32_t workers;
 	struct place place[MEMORY_WORKERS];
 };
@@ -80,31 +81,39 @@ static void write_entries(struct stats_entry *entry, const struct graph_worker *
 	}
 }
 
-/* Map a new file of that size. A file of the same name is not written to but replaced: its readers keep the old one. */
-static int map_new(struct stats *stats, const char *path)
+/* Make and map a new file of that size under a temporary name: put_in_place gives it its own when it is complete. */
+static int map_new(struct stats *stats, const char *path, const char *temporary)
 {
-	char temporary[4200];
-	int fd, code;
+	int code;
 
 	if (path != NULL) {
-		snprintf(temporary, sizeof(temporary), "%s.new", path);
 		unlink(temporary);
-		fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		stats->fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	} else {
-		fd = memfd_create("nf-stats", MFD_CLOEXEC);
+		stats->fd = memfd_create("nf-stats", MFD_CLOEXEC);
 	}
-	if (fd < 0)
+	if (stats->fd < 0)
 		return nf_fail(errno, "cannot make the statistics file %s: %s", path ? path : "", strerror(errno));
-	if (ftruncate(fd, (off_t)stats->bytes) != 0 || (stats->base = mmap(NULL, stats->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-		fd, 0)) == MAP_FAILED || (path != NULL && rename(temporary, path) != 0)) {
-		code = nf_fail(errno, "cannot write the statistics file %s: %s", path ? path : "", strerror(errno));
-		if (path != NULL)
-			unlink(temporary);
-		close(fd);
-		return code;
-	}
-	close(fd);
-	return 0;
+	if (ftruncate(stats->fd, (off_t)stats->bytes) == 0)
+		stats->base = mmap(NULL, stats->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, stats->fd, 0);
+	if (stats->base != MAP_FAILED)
+		return 0;
+	code = nf_fail(errno, "cannot write the statistics file %s: %s", path ? path : "", strerror(errno));
+	if (path != NULL)
+		unlink(temporary);
+	return code;
+}
+
+/* A file of the same name is not written to but replaced: its readers keep the old one. */
+static int put_in_place(const char *path, const char *temporary)
+{
+	int code;
+
+	if (path == NULL || rename(temporary, path) == 0)
+		return 0;
+	code = nf_fail(errno, "cannot make the statistics file %s: %s", path, strerror(errno));
+	unlink(temporary);
+	return code;
 }
 
 /* Does [offset, offset + bytes) lie in the file, aligned? */
@@ -160,6 +169,7 @@ int stats_create(struct stats **result, const char *path, const struct graph *gr
 	struct stats_header *header;
 	struct timespec now;
 	uint64_t offset = align(sizeof(struct stats_header)), block[MEMORY_WORKERS];
+	char temporary[4200];
 	int code;
 
 	*result = NULL;
@@ -176,9 +186,11 @@ int stats_create(struct stats **result, const char *path, const struct graph *gr
 	}
 	stats->bytes = offset;
 	stats->writable = true;
-	code = map_new(stats, path);
+	stats->base = MAP_FAILED;
+	snprintf(temporary, sizeof(temporary), "%s.new", path != NULL ? path : "");
+	code = map_new(stats, path, temporary);
 	if (code < 0) {
-		free(stats);
+		stats_close(stats);
 		return code;
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -197,35 +209,59 @@ int stats_create(struct stats **result, const char *path, const struct graph *gr
 		write_entries((struct stats_entry *)(void *)(stats->base + b->entry), &graph->worker[i]);
 	}
 	nf_assert(is_sound(stats), "the new statistics file %s is not sound", path != NULL ? path : "");
+	code = put_in_place(path, temporary);
+	if (code < 0) {
+		stats_close(stats);
+		return code;
+	}
 	*result = stats;
 	return 0;
 }
 
-int stats_open(struct stats **result, const char *path)
+int stats_descriptor(const struct stats *stats)
 {
-	struct stats *stats;
+	return stats->fd;
+}
+
+/* Map a file of a size that may be right, and check it. */
+static int map_file(struct stats **result, int fd, int protection)
+{
+	struct stats *stats = calloc(1, sizeof(*stats));
 	struct stat status;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	*result = NULL;
-	if (fd < 0)
-		return nf_fail(errno, "cannot open %s: %s", path, strerror(errno));
-	stats = calloc(1, sizeof(*stats));
-	if (stats == NULL || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
-		status.st_size < (off_t)sizeof(struct stats_header) || status.st_size > FILE_MOST) {
-		free(stats);
-		close(fd);
-		return nf_fail(EBADMSG, "%s is no statistics file of this version of nf", path);
+	if (stats == NULL)
+		return -ENOMEM;
+	stats->fd = -1;
+	stats->base = MAP_FAILED;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= (off_t)sizeof(struct stats_header) &&
+		status.st_size <= FILE_MOST) {
+		stats->bytes = (uint64_t)status.st_size;
+		stats->base = mmap(NULL, stats->bytes, protection, MAP_SHARED, fd, 0);
 	}
-	stats->bytes = (uint64_t)status.st_size;
-	stats->base = mmap(NULL, stats->bytes, PROT_READ, MAP_SHARED, fd, 0);
-	close(fd);
 	if (stats->base == MAP_FAILED || !is_sound(stats)) {
 		stats_close(stats);
-		return nf_fail(EBADMSG, "%s is no statistics file of this version of nf", path);
+		return -EBADMSG;
 	}
 	*result = stats;
 	return 0;
+}
+
+int stats_map(struct stats **stats, int fd)
+{
+	return map_file(stats, fd, PROT_READ | PROT_WRITE) < 0 ? nf_fail(EBADMSG, "the new statistics did not arrive") : 0;
+}
+
+int stats_open(struct stats **stats, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), code;
+
+	*stats = NULL;
+	if (fd < 0)
+		return nf_fail(errno, "cannot open %s: %s", path, strerror(errno));
+	code = map_file(stats, fd, PROT_READ);
+	close(fd);
+	return code < 0 ? nf_fail(EBADMSG, "%s is no statistics file of this version of nf", path) : 0;
 }
 
 void stats_close(struct stats *stats)
@@ -234,6 +270,8 @@ void stats_close(struct stats *stats)
 		return;
 	if (stats->base != MAP_FAILED)
 		munmap(stats->base, stats->bytes);
+	if (stats->fd >= 0)
+		close(stats->fd);
 	free(stats);
 }
 

@@ -57,6 +57,12 @@ int stats_create(struct stats **stats, const char *path, const struct graph *gra
 int stats_open(struct stats **stats, const char *path) __attribute__((warn_unused_result));
 void stats_close(struct stats *stats);
 
+/* For a reload: make the file under another name, hand its descriptor to the workers, and put it into its place at the commit.
+ * stats_descriptor: of a file that stats_create made; stays with `stats`.
+ * stats_map: a worker's view of the supervisor's file. fails: -errno with nf_error() */
+int stats_descriptor(const struct stats *stats);
+int stats_map(struct stats **stats, int fd) __attribute__((warn_unused_result));
+
 struct stats_header *stats_header(struct stats *stats);
 /* As they were when the file was opened or made: those of the header and the blocks may be changed by a worker. */
 uint32_t stats_worker_count(const struct stats *stats);

@@ -40,6 +40,8 @@ static void read_signals(struct supervisor *s)
 	struct signalfd_siginfo info;
 
 	while (read(s->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			supervisor_reload(s, NULL, 0, -1);
 		if (info.ssi_signo != SIGINT && info.ssi_signo != SIGTERM)
 			continue;
 		s->stops++;
@@ -57,33 +59,49 @@ static bool is_over(const struct supervisor *s)
 	return true;
 }
 
+/* The sooner of two time-outs of poll, where -1 means none. */
+static int sooner(int a, int b)
+{
+	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
+/* The keys that a worker may ask for: those of a reload that is being prepared, too. */
+static struct resources *served(const struct supervisor *s)
+{
+	return s->reload.phase != RELOAD_NONE ? s->reload.graph->resources : s->graph->resources;
+}
+
 static void watch(struct supervisor *s)
 {
-	struct pollfd wait[1 + 2 * MEMORY_WORKERS];
+	struct pollfd wait[2 + 2 * MEMORY_WORKERS];
 
 	while (!is_over(s)) {
 		uint32_t count = s->graph->worker_count;
-		int timeout = supervisor_restart(s);
+		int timeout = sooner(supervisor_restart(s), supervisor_reload_tick(s));
 
 		wait[0] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
+		wait[1] = (struct pollfd){ .fd = s->listener, .events = POLLIN };
 		for (uint32_t i = 0; i < count; i++) {
-			wait[1 + 2 * i] = (struct pollfd){ .fd = s->child[i].control, .events = POLLIN };
-			wait[2 + 2 * i] = (struct pollfd){ .fd = s->child[i].resource, .events = POLLIN };
+			wait[2 + 2 * i] = (struct pollfd){ .fd = s->child[i].control, .events = POLLIN };
+			wait[3 + 2 * i] = (struct pollfd){ .fd = s->child[i].resource, .events = POLLIN };
 		}
-		if (poll(wait, 1 + 2 * count, timeout) < 0 && errno != EINTR)
+		if (poll(wait, 2 + 2 * count, timeout) < 0 && errno != EINTR)
 			break;
 		for (uint32_t i = 0; i < count; i++) {
-			if (wait[2 + 2 * i].revents && s->child[i].resource >= 0 &&
-				resource_answer(s->child[i].resource, s->graph->resources) < 0) {
+			if (wait[3 + 2 * i].revents && s->child[i].resource >= 0 &&
+				resource_answer(s->child[i].resource, served(s)) < 0) {
 				close(s->child[i].resource);
 				s->child[i].resource = -1;
 			}
-			if (wait[1 + 2 * i].revents && s->child[i].control >= 0)
+			if (wait[2 + 2 * i].revents && s->child[i].control >= 0)
 				supervisor_read_report(s, i);
 		}
 		if (wait[0].revents)
 			read_signals(s);
+		if (wait[1].revents)
+			supervisor_accept(s);
 	}
+	supervisor_reload_fini(s);
 }
 
 /* Add a worker's ledger to the sum. */
@@ -200,6 +218,8 @@ static int start_all(struct supervisor *s)
 	}
 	if (code == 0)
 		keep_config(s);
+	if (code == 0 && !s->options->single_process)
+		code = supervisor_listen(s);
 	return code;
 }
 
@@ -209,17 +229,22 @@ int supervisor_run(struct graph *graph, const struct supervisor_options *options
 	int code;
 
 	*result = (struct supervisor_result){ 0 };
-	if (s == NULL)
+	if (s == NULL) {
+		graph_free(graph);
 		return nf_fail(ENOMEM, "not enough memory");
+	}
 	s->graph = graph;
 	s->options = options;
 	s->result = result;
-	s->signals = -1;
+	s->signals = s->listener = s->reload.client = -1;
+	s->confirm_until_ns = CLOCK_NEVER;
+	s->generation = 1;
 	for (uint32_t i = 0; i < MEMORY_WORKERS; i++)
 		s->child[i] = (struct child){ .control = -1, .resource = -1, .restart_ns = CLOCK_NEVER };
 	s->lock = instance_create(options->name);
 	if (s->lock < 0) {
 		code = s->lock;
+		graph_free(graph);
 		free(s);
 		return code;
 	}
@@ -232,11 +257,13 @@ int supervisor_run(struct graph *graph, const struct supervisor_options *options
 		judge(s);
 	if (code < 0)
 		snprintf(s->text, sizeof(s->text), "%s", nf_error());
-	resources_fini(graph->resources, code < 0 && !s->started);
+	resources_fini(s->graph->resources, code < 0 && !s->started);
+	supervisor_control_fini(s);
 	if (s->signals >= 0)
 		close(s->signals);
 	sigprocmask(SIG_SETMASK, &s->before, NULL);
 	instance_remove(options->name, s->lock);
+	graph_free(s->graph);
 	if (code < 0)
 		code = nf_fail(-code, "%s", s->text);
 	free(s);

@@ -5,6 +5,8 @@
 struct supervisor_options {
 	const char *name;               /* of the instance */
 	bool single_process;            /* no fork: for debuggers */
+	bool watch;                     /* reload when the configuration or a Lua module of it changes */
+	const char *const *arguments;   /* of the configuration: for reloads */
 	struct worker_options worker;
 };
 
@@ -19,6 +21,7 @@ struct supervisor_result {
 };
 
 /* Run a checked graph until all its workers have ended or it is told to stop (SIGINT, SIGTERM; twice: without draining).
+ * Takes the graph, also on failure.
  *   gives: 0 when every worker ended well
  *   fails: -errno with nf_error(): it could not start (nothing is left behind), or a worker died again and again */
 int supervisor_run(struct graph *graph, const struct supervisor_options *options, struct supervisor_result *result);

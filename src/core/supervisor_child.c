@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+
 enum {
 	CRASHES_MOST = 5,               /* restarts of one worker within CRASH_WINDOW_NS; then the run is given up */
 	FIRST_BACKOFF_NS = 20000000,    /* doubled with each death within the window */
@@ -18,6 +19,19 @@ void supervisor_on_stop(int signal_number)
 {
 	(void)signal_number;
 	worker_stop();
+}
+
+/* A worker has its two sockets and nothing else of what the supervisor has open: what it needs it asks for. */
+static void keep_descriptors(int a, int b)
+{
+	unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+
+	close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0U, 0);
+	for (uint32_t i = 0; i < memory_segment_count; i++)
+		memory_segment[i].fd = -1;
 }
 
 /* The worker's process from its first to its last instruction. */
@@ -36,14 +50,7 @@ static void be_worker(struct supervisor *s, uint32_t number, int control, int re
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &s->before, NULL);
-	close(s->signals);
-	close(s->lock);
-	for (uint32_t i = 0; i < s->graph->worker_count; i++) {
-		if (s->child[i].control >= 0)
-			close(s->child[i].control);
-		if (s->child[i].resource >= 0)
-			close(s->child[i].resource);
-	}
+	keep_descriptors(control, resource);
 	if (s->graph->worker_count > 1) {
 		snprintf(prefix, sizeof(prefix), "worker %.20s: ", s->graph->worker[number].name);
 		log_prefix(prefix);
@@ -84,7 +91,7 @@ int supervisor_start_worker(struct supervisor *s, uint32_t number)
 	child->pid = pid;
 	child->control = control[0];
 	child->resource = resource[0];
-	child->ready = child->ended = false;
+	child->ready = child->released = child->ended = false;
 	child->restart_ns = CLOCK_NEVER;
 	stats_header(s->result->stats)->worker_pid[number] = pid;
 	return 0;
@@ -109,44 +116,54 @@ void supervisor_signal_workers(struct supervisor *s, int signal_number)
 /* Everybody has prepared: let them run. A restarted worker need not wait. */
 static void release(struct supervisor *s)
 {
+	const struct worker_order go = { .type = WORKER_GO };
 	uint32_t count = s->graph->worker_count;
 
 	for (uint32_t i = 0; i < count; i++)
 		if (!s->child[i].ready && !s->started)
 			return;
 	for (uint32_t i = 0; i < count; i++)
-		if (s->child[i].ready && s->child[i].control >= 0)
-			send(s->child[i].control, "g", 1, MSG_NOSIGNAL);
+		if (s->child[i].ready && !s->child[i].released && s->child[i].control >= 0) {
+			s->child[i].released = true;
+			if (supervisor_order(s, i, &go, NULL, 0) < 0)
+				log_debug("worker %u is gone", i + 1);
+		}
 	s->started = true;
 }
 
 /* One message of a worker. Hostile: its size and type are checked, its text ends where the buffer ends. */
+int supervisor_order(struct supervisor *s, uint32_t number, const struct worker_order *order, const int *fds, int count)
+{
+	return descriptor_send(s->child[number].control, order, sizeof(*order), fds, count);
+}
+
 void supervisor_read_report(struct supervisor *s, uint32_t number)
 {
 	struct child *child = &s->child[number];
 	struct worker_report report;
-	ssize_t n = recv(child->control, &report, sizeof(report), MSG_DONTWAIT | MSG_TRUNC);
+	int code = descriptor_receive(child->control, &report, sizeof(report), NULL, 0, NULL, MSG_DONTWAIT);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (code == -EAGAIN)
 		return;
-	if (n != (ssize_t)sizeof(report)) {
+	if (code == 0) {
 		close(child->control);
 		child->control = -1;
 		return;
 	}
 	report.text[sizeof(report.text) - 1] = '\0';
-	if (report.type == WORKER_READY && !child->ready) {
+	if (code == 1 && report.type == WORKER_READY && !child->ready) {
 		child->ready = true;
 		release(s);
-	} else if (report.type == WORKER_FAILED) {
+	} else if (code == 1 && report.type == WORKER_FAILED) {
 		child->ended = true;
 		supervisor_give_up(s, report.text);
 		supervisor_signal_workers(s, SIGTERM);
-	} else if (report.type == WORKER_ENDED) {
+	} else if (code == 1 && report.type == WORKER_ENDED) {
 		child->ended = true;
 		child->report = report;
-	} else {
-		log_error("worker %u sent what no worker sends; it is ended", number);
+		supervisor_reload_lost(s, number);
+	} else if (code != 1 || !supervisor_reload_report(s, number, &report)) {
+		log_error("worker %u sent what no worker sends; it is ended", number + 1);
 		kill(child->pid, SIGKILL);
 	}
 }
@@ -172,6 +189,7 @@ static void on_death(struct supervisor *s, uint32_t number, int status)
 	child->control = child->resource = -1;
 	child->pid = 0;
 	stats_header(s->result->stats)->worker_pid[number] = 0;
+	supervisor_reload_lost(s, number);
 	if (child->ended)
 		return;
 	if (WIFSIGNALED(status))

@@ -2,8 +2,8 @@
 /* supervisor_state -- the inside of a supervisor, for the supervisor*.c files alone. */
 #include "core/core.h"
 
+#include "core/descriptor.h"
 #include "core/worker.h"
-
 #include "core/supervisor.h"
 
 #include <signal.h>
@@ -11,14 +11,36 @@
 struct child {
 	pid_t pid;                      /* 0: not running */
 	int control, resource;          /* our ends of its sockets; -1 */
-	bool ready, ended;
+	bool ready, released, ended;    /* has prepared; was told to go; has said that it ends */
 	uint32_t deaths;                /* within the window */
 	uint64_t first_death_ns, restart_ns;    /* restart_ns: CLOCK_NEVER unless it waits for its restart */
 	struct worker_report report;
 };
 
+enum reload_phase { RELOAD_NONE, RELOAD_PREPARING, RELOAD_COMMITTING };
+
+/* A reload on its way. */
+struct reload {
+	enum reload_phase phase;
+	struct graph *graph;            /* the new one */
+	struct stats *stats;            /* its statistics, not in their place yet */
+	int client;                     /* who asked over the control socket; -1: a signal, --watch, or time is over */
+	uint64_t confirm_ns;            /* go back unless it is confirmed in this time; 0: no */
+	bool answered[MEMORY_WORKERS];  /* in the present phase */
+	struct engine_receipt receipt[MEMORY_WORKERS];
+	uint16_t segment[WORKER_SEGMENTS];      /* added for it */
+	uint32_t segment_count;
+	uint64_t start_ns;
+};
+
 struct supervisor {
-	struct graph *graph;
+	struct graph *graph;            /* what runs; owned */
+	struct graph *previous;         /* while a reload waits to be confirmed: what it replaced */
+	uint64_t confirm_until_ns;      /* CLOCK_NEVER: nothing waits */
+	struct reload reload;
+	uint64_t generation;
+	int listener;                   /* the control socket; -1 */
+	uint64_t watched, watch_ns;     /* --watch: a hash of what is watched; when to look again */
 	const struct supervisor_options *options;
 	struct supervisor_result *result;
 	struct child child[MEMORY_WORKERS];
@@ -30,7 +52,34 @@ struct supervisor {
 	char text[ERROR_TEXT];          /* why */
 };
 
+/* supervisor_control.c: the control socket, one line of text each way. */
+int supervisor_listen(struct supervisor *s) __attribute__((warn_unused_result));
+void supervisor_accept(struct supervisor *s);
+void supervisor_control_fini(struct supervisor *s);
+/* Send an answer to a client and close it; nothing for -1. */
+void supervisor_answer(int client, bool done, const char *text);
+
+/* supervisor_reload.c: change the graph in all workers, or in none. */
+/* Begin: evaluate `file` (NULL: the present one), check it, have all workers prepare it. client: gets the receipt; taken. */
+void supervisor_reload(struct supervisor *s, const char *file, uint64_t confirm_ns, int client);
+/* What a reload to `file` would do. */
+void supervisor_diff(struct supervisor *s, const char *file, int client);
+void supervisor_confirm(struct supervisor *s, int client);
+/* A worker's report about it; gives false when it has nothing to do with a reload. */
+bool supervisor_reload_report(struct supervisor *s, uint32_t number, const struct worker_report *report);
+/* A worker has died or ended: what is not committed is given up. */
+void supervisor_reload_lost(struct supervisor *s, uint32_t number);
+/* Go back to a graph that was replaced; takes it. */
+void supervisor_back(struct supervisor *s, struct graph *previous);
+/* Deadlines: confirmation, --watch. gives: milliseconds until the next one, -1: none */
+int supervisor_reload_tick(struct supervisor *s);
+void supervisor_reload_fini(struct supervisor *s);
+
+/* supervisor_receipt.c: the text of a receipt or of a difference; malloc'ed, NULL when memory is short. */
+char *supervisor_receipt(const struct graph *old, const struct graph *new, const struct reload *reload);
+
 /* supervisor_child.c: one process per worker. */
+int supervisor_order(struct supervisor *s, uint32_t number, const struct worker_order *order, const int *fds, int count);
 int supervisor_start_worker(struct supervisor *s, uint32_t number) __attribute__((warn_unused_result));
 void supervisor_read_report(struct supervisor *s, uint32_t number);
 void supervisor_reap(struct supervisor *s);

@@ -38,6 +38,9 @@ struct value_entry {
 int value_decode(const uint8_t *data, size_t length, struct value **value) __attribute__((warn_unused_result));
 void value_free(struct value *value);
 
+/* The reverse: malloc'ed bytes that value_decode reads. gives: 0; fails: -ENOMEM with nf_error() */
+int value_encode(const struct value *value, uint8_t **data, size_t *length) __attribute__((warn_unused_result));
+
 /* The entry of a table by string key, or by position from 1; NULL when there is none or `table` is none. */
 const struct value *value_get(const struct value *table, const char *key);
 const struct value *value_at(const struct value *table, uint32_t position);

@@ -1,10 +1,10 @@
 /* worker -- see worker.h. */
-#include "core/core.h"
+#include "core/worker_state.h"
 
-#include "core/worker.h"
-
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,34 +21,24 @@ void worker_stop(void)
 		engine_stop(engine);
 }
 
-static void send_report(int socket, struct worker_report *report, enum worker_report_type type)
+void worker_send(struct worker *w, enum worker_report_type type)
 {
-	report->type = type;
-	if (socket >= 0 && send(socket, report, sizeof(*report), MSG_NOSIGNAL) < 0)
+	w->report->type = type;
+	if (w->socket >= 0 && descriptor_send(w->socket, w->report, sizeof(*w->report), NULL, 0) < 0)
 		log_debug("the supervisor is gone: %s", strerror(errno));
 }
 
 /* Say that everything is prepared and wait until all workers are. fails: -ECONNRESET: the supervisor gave up */
-static int wait_for_others(int socket, struct worker_report *report)
+static int wait_for_others(struct worker *w)
 {
-	char go = 0;
-	ssize_t n;
+	int fds[DESCRIPTOR_MOST], code;
 
-	send_report(socket, report, WORKER_READY);
-	if (socket < 0)
+	worker_send(w, WORKER_READY);
+	if (w->socket < 0)
 		return 0;
-	do {
-		n = recv(socket, &go, 1, 0);
-	} while (n < 0 && errno == EINTR && stop_requests == 0);
-	return n == 1 ? 0 : nf_fail(ECONNRESET, "the start was given up");
+	code = descriptor_receive(w->socket, &w->order, sizeof(w->order), fds, DESCRIPTOR_MOST, NULL, 0);
+	return code == 1 && w->order.type == WORKER_GO ? 0 : nf_fail(ECONNRESET, "the start was given up");
 }
-
-struct packet_thread {
-	struct engine *engine;
-	int cpu;
-	int code;
-	char text[ERROR_TEXT];
-};
 
 /* Only the packet thread is pinned: the house-keeping thread must not take its time. */
 static void pin(int cpu)
@@ -65,79 +55,111 @@ static void pin(int cpu)
 
 static void *run_packets(void *context)
 {
-	struct packet_thread *thread = context;
+	struct worker *w = context;
 
-	pin(thread->cpu);
+	pin(w->cpu);
 	prctl(PR_SET_TIMERSLACK, 1);    /* a sleep of 5 us is to be one of 5 us, not of 55 */
-	thread->code = engine_run(thread->engine);
-	if (thread->code < 0)
-		snprintf(thread->text, sizeof(thread->text), "%s", nf_error());
+	w->code = engine_run(w->engine);
+	if (w->code < 0)
+		snprintf(w->text, sizeof(w->text), "%s", nf_error());
+	eventfd_write(w->ended_fd, 1);
 	return NULL;
 }
 
-/* Run the engine in the packet thread: a thread of its own, so that this one keeps house. */
-static int run_engine(struct engine *engine, int cpu)
+/* Keep house while the packet thread runs: follow the supervisor's orders until the engine has ended. */
+static void keep_house(struct worker *w)
 {
-	struct packet_thread thread = { .engine = engine, .cpu = cpu };
-	pthread_t id;
-	int code = pthread_create(&id, NULL, run_packets, &thread);
+	struct pollfd wait[2] = { { .fd = w->ended_fd, .events = POLLIN }, { .fd = w->socket, .events = POLLIN } };
 
-	if (code != 0)
-		return nf_fail(code, "no packet thread: %s", strerror(code));
-	pthread_join(id, NULL);
-	return thread.code < 0 ? nf_fail(-thread.code, "%s", thread.text) : 0;
+	for (;;) {
+		if (poll(wait, 2, -1) < 0)
+			continue;       /* a signal: the handler has done what is to be done */
+		if (wait[0].revents)
+			break;
+		if (wait[1].revents && worker_obey(w) <= 0)
+			wait[1].fd = -1;
+	}
+	worker_forget(w);
 }
 
-static int prepare(struct engine *engine, const struct graph *graph, uint32_t number, const struct worker_options *options,
-	struct stats *stats)
+/* Run the engine in the packet thread: a thread of its own, so that this one keeps house. */
+static int run_engine(struct worker *w)
 {
+	pthread_t id;
+	int code;
+
+	w->ended_fd = eventfd(0, EFD_CLOEXEC);
+	if (w->ended_fd < 0)
+		return nf_fail(errno, "no event descriptor: %s", strerror(errno));
+	code = pthread_create(&id, NULL, run_packets, w);
+	if (code != 0) {
+		close(w->ended_fd);
+		return nf_fail(code, "no packet thread: %s", strerror(code));
+	}
+	keep_house(w);
+	pthread_join(id, NULL);
+	close(w->ended_fd);
+	return w->code < 0 ? nf_fail(-w->code, "%s", w->text) : 0;
+}
+
+static int prepare(struct worker *w, const struct worker_options *options, struct stats *stats)
+{
+	const struct graph_worker *graph = &w->graph->worker[w->number];
 	struct engine_plan *plan;
 	int code;
 
-	engine_set_idle(engine, options->idle);
-	engine_set_duration(engine, options->duration_ns);
+	engine_set_idle(w->engine, options->idle);
+	engine_set_duration(w->engine, options->duration_ns);
+	w->cpu = graph->cpu < 0 && w->number == 0 ? options->cpu : graph->cpu;
 	if (options->virtual_clock)
 		clock_set(0);
-	code = engine_plan(engine, &graph->worker[number], &plan);
+	code = engine_plan(w->engine, graph, &plan);
 	if (code < 0)
 		return code;
-	engine_set_stats(engine, stats, number);
-	engine_commit(engine, plan);
-	engine_retire(engine, plan);
+	engine_set_stats(w->engine, stats, w->number);
+	engine_commit(w->engine, plan);
+	engine_retire(w->engine, plan);
 	return 0;
 }
 
-int worker_run(const struct graph *graph, uint32_t number, const struct worker_options *options, struct stats *stats, int socket,
+int worker_run(struct graph *graph, uint32_t number, const struct worker_options *options, struct stats *stats, int socket,
 	struct worker_report *report)
 {
-	struct engine *engine = NULL;
-	int code = memory_worker_start((uint8_t)number);
+	struct worker *w = calloc(1, sizeof(*w));
+	int code = w == NULL ? nf_fail(ENOMEM, "no memory for a worker") : memory_worker_start((uint8_t)number);
 
 	*report = (struct worker_report){ 0 };
+	if (w == NULL)
+		return code;
+	*w = (struct worker){ .graph = graph, .first = graph, .number = number, .socket = socket, .report = report };
 	if (code == 0)
 		code = job_start();
-	if (code == 0 && (engine = engine_new()) == NULL)
+	if (code == 0 && (w->engine = engine_new()) == NULL)
 		code = nf_fail(ENOMEM, "no memory for an engine");
 	if (code == 0)
-		code = prepare(engine, graph, number, options, stats);
+		code = prepare(w, options, stats);
 	if (code == 0)
-		code = wait_for_others(socket, report);
+		code = wait_for_others(w);
 	if (code == 0) {
-		running = engine;
+		running = w->engine;
 		for (int i = 0; i < stop_requests; i++)
-			engine_stop(engine);
-		code = run_engine(engine, graph->worker[number].cpu < 0 && number == 0 ? options->cpu : graph->worker[number].cpu);
+			engine_stop(w->engine);
+		code = run_engine(w);
 		running = NULL;
-		engine_ledger(engine, &report->ledger);
+		engine_ledger(w->engine, &report->ledger);
 	}
 	if (code < 0)
 		snprintf(report->text, sizeof(report->text), "%s", nf_error());
-	engine_free(engine);
+	engine_free(w->engine);
 	job_stop();
 	report->leaked = memory_in_use();
 	if (report->leaked > 0)
 		memory_report_leaks();
-	send_report(socket, report, code < 0 ? WORKER_FAILED : WORKER_ENDED);
+	worker_send(w, code < 0 ? WORKER_FAILED : WORKER_ENDED);
 	memory_worker_stop();
+	if (w->graph != graph)
+		graph_free(w->graph);
+	stats_close(w->present);
+	free(w);
 	return code < 0 ? nf_fail(-code, "%s", report->text) : 0;
 }

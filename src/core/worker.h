@@ -1,6 +1,19 @@
 #pragma once
 /* worker -- the process that runs one worker's graph: a packet thread, and a house-keeping thread that prepares, retires and
- * does what may block. In --single-process mode the supervisor's own process is the worker. */
+ * does what may block. In --single-process mode the supervisor's own process is the worker.
+ *
+ *      worker                          supervisor
+ *      prepare its graph
+ *      READY  ----------------------->
+ *                                      when all are ready
+ *             <----------------------- GO
+ *      run
+ *             <----------------------- PREPARE (new graph, segments, statistics)     a reload
+ *      PREPARED or REFUSED ---------->
+ *             <----------------------- COMMIT when all have prepared, else ABORT
+ *      COMMITTED -------------------->
+ *      ENDED or FAILED -------------->                                               the end
+ */
 
 /* What every worker of a run has in common. */
 struct worker_options {
@@ -10,14 +23,27 @@ struct worker_options {
 	int cpu;                        /* for the first worker without a cpu of its own; -1: anywhere */
 };
 
-/* What a worker tells the supervisor, one datagram each on a seqpacket socket; the supervisor answers `ready` with one byte. */
-enum worker_report_type { WORKER_READY = 1, WORKER_FAILED, WORKER_ENDED };
+/* What a worker tells the supervisor, one datagram each on a seqpacket socket. */
+enum worker_report_type { WORKER_READY = 1, WORKER_FAILED, WORKER_ENDED, WORKER_PREPARED, WORKER_REFUSED, WORKER_COMMITTED };
 
 struct worker_report {
 	uint32_t type;                  /* enum worker_report_type */
-	char text[ERROR_TEXT];          /* WORKER_FAILED: why */
-	struct ledger ledger;           /* WORKER_ENDED: at the end, before apps are freed */
-	uint64_t leaked;                /* WORKER_ENDED: packets still in use after all apps were freed */
+	char text[ERROR_TEXT];          /* FAILED, REFUSED: why */
+	struct ledger ledger;           /* ENDED: at the end, before apps are freed */
+	uint64_t leaked;                /* ENDED: packets still in use after all apps were freed */
+	struct engine_receipt receipt;  /* COMMITTED */
+};
+
+/* What the supervisor tells a worker, in the same way. PREPARE comes with descriptors: the encoded configuration, the
+ * statistics file, then one for each new segment. */
+enum worker_order_type { WORKER_GO = 1, WORKER_PREPARE, WORKER_COMMIT, WORKER_ABORT };
+enum { WORKER_SEGMENTS = 16, WORKER_PATH = 4096 };
+
+struct worker_order {
+	uint32_t type;                  /* enum worker_order_type */
+	uint32_t segment_count;
+	struct segment segment[WORKER_SEGMENTS];
+	char file[WORKER_PATH], folder[WORKER_PATH];    /* of the configuration */
 };
 
 /* Run worker `number` of a graph in this process until it ends: prepare, wait for the others, run, retire.
@@ -25,7 +51,7 @@ struct worker_report {
  *   needs: memory_reserve, the worker's segments
  *   socket: to the supervisor; -1: none, *report is what would have been sent last
  *   gives: 0; -errno with nf_error() when it could not start */
-int worker_run(const struct graph *graph, uint32_t number, const struct worker_options *options, struct stats *stats, int socket,
+int worker_run(struct graph *graph, uint32_t number, const struct worker_options *options, struct stats *stats, int socket,
 	struct worker_report *report);
 
 /* Ask the worker of this process to end; signal-safe. The second call ends it without draining. */

@@ -55,6 +55,11 @@ static const struct program_option stop_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option reload_options[] = {
+	{ "--confirm", "TIME", "Go back to the old graph after this time, unless nf confirm comes first." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option run_options[] = {
 	{ "--name", "NAME", "Name of the instance, for nf ps, nf stats and nf stop (the file's name without .lua)." },
 	{ "--cpu", "N", "Run the packet thread on this processor (anywhere)." },
@@ -64,6 +69,7 @@ static const struct program_option run_options[] = {
 	{ "--seed", "N", "Where all random numbers come from (another one each time; 1 with a virtual clock)." },
 	{ "--single-process", NULL, "No supervisor, no worker: everything in this process, for debuggers." },
 	{ "--quiet", NULL, "Do not print what each app did at the end." },
+	{ "--watch", NULL, "Reload when the configuration, or a Lua module of it, is written." },
 	{ NULL, NULL, NULL },
 };
 
@@ -72,6 +78,8 @@ const struct program programs[] = {
 	{ "check", "FILE [-- ARGS]", "Tell all that is wrong with a configuration; start nothing.\n"
 		"The file is evaluated in a process of its own, within 10 s and 1 GiB. It ends with 0 when all is right, else with 1.",
 		NULL, program_check },
+	{ "confirm", "NAME", "Keep the graph of the last nf reload --confirm.", NULL, program_confirm },
+	{ "diff", "NAME FILE", "Tell what nf reload would change in a running instance.", NULL, program_diff },
 	{ "doctor", NULL, "Tell what of this machine nf can use, and how the rest is mended.\n"
 		"It ends with 0 when nf can run here, even if not everything is ideal, and with 1 when it cannot.",
 		doctor_options, program_doctor },
@@ -80,6 +88,10 @@ const struct program programs[] = {
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
 	{ "ps", NULL, "List the instances of nf that run.\n"
 		"A stale one was killed: the next nf run of its name takes its place.", ps_options, program_ps },
+	{ "reload", "NAME [FILE]", "Change the graph of a running instance: to what its file says now, or to another file.\n"
+		"All or nothing: everything new is prepared first, then each worker changes over between two breaths. Apps that did not "
+		"change keep their state; packets on links stay. The receipt tells what was done and what it cost. If anything is wrong, "
+		"the old graph goes on and the reason is told.", reload_options, program_reload },
 	{ "run", "FILE [-- ARGS]", "Run the graph that a configuration file describes.\n"
 		"The supervisor opens devices and files; a worker process for each core moves the packets. It ends when all inputs have "
 		"ended, after --duration, or when it is told to (nf stop, SIGINT, SIGTERM): then it drains and prints what each app did.",

@@ -27,6 +27,8 @@ static int read_options(const struct options *options, struct supervisor_options
 	run->worker.duration_ns = duration;
 	run->worker.virtual_clock = clock == 1;
 	run->single_process = options_has(options, "--single-process");
+	run->watch = options_has(options, "--watch");
+	run->arguments = (const char *const *)options->rest;
 	/* A virtual run is repeatable, so its seed is fixed unless given; a real one takes a new seed each time. */
 	random_seed = 1;
 	if (options_has(options, "--seed"))
@@ -155,6 +157,5 @@ int program_run(int argc, char **argv)
 			fprintf(stderr, "nf run: %s\n", result.unbalanced);
 	}
 	stats_close(result.stats);
-	graph_free(graph);
 	return code;
 }

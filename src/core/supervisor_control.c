@@ -1,0 +1,132 @@
+/* supervisor_control -- the control socket of an instance: a stream socket that only this user and root may use. A client sends one
+ * line, "COMMAND [ARGUMENT...]" with tabs between, and reads an answer: "ok" or "failed" on the first line, then text. */
+#include "core/supervisor_state.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { LINE = 8192, PATIENCE_MS = 500, WORDS = 4 };
+
+int supervisor_listen(struct supervisor *s)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char path[INSTANCE_PATH];
+	int code = instance_path(path, s->options->name, "control");
+	mode_t mask;
+
+	if (code < 0)
+		return code;
+	if (strlen(path) >= sizeof(address.sun_path))
+		return nf_fail(ENAMETOOLONG, "%s is too long for a socket", path);
+	strcpy(address.sun_path, path);
+	unlink(path);
+	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->listener < 0)
+		return nf_fail(errno, "no control socket: %s", strerror(errno));
+	mask = umask(0177);
+	code = bind(s->listener, (struct sockaddr *)&address, sizeof(address));
+	umask(mask);
+	if (code != 0 || listen(s->listener, 8) != 0)
+		return nf_fail(errno, "cannot listen at %s: %s", path, strerror(errno));
+	return 0;
+}
+
+void supervisor_answer(int client, bool done, const char *text)
+{
+	const char *head = done ? "ok\n" : "failed\n";
+	struct pollfd wait = { .fd = client, .events = POLLOUT };
+	size_t length = strlen(text);
+
+	if (client < 0)
+		return;
+	if (send(client, head, strlen(head), MSG_NOSIGNAL) < 0)
+		length = 0;
+	/* A client that does not read is not waited for. */
+	while (length > 0 && poll(&wait, 1, PATIENCE_MS) == 1) {
+		ssize_t n = send(client, text, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n <= 0)
+			break;
+		text += n;
+		length -= (size_t)n;
+	}
+	close(client);
+}
+
+/* Read one line, at most LINE bytes, from a client that is in no hurry to get our attention for ever.
+ *   gives: false when there is none */
+static bool read_line(int client, char *line)
+{
+	struct pollfd wait = { .fd = client, .events = POLLIN };
+	uint64_t until = clock_system_ns() + PATIENCE_MS * 1000000ULL;
+	size_t length = 0;
+
+	while (length < LINE - 1 && clock_system_ns() < until && poll(&wait, 1, PATIENCE_MS) == 1) {
+		ssize_t n = recv(client, line + length, LINE - 1 - length, MSG_DONTWAIT);
+		char *end;
+
+		if (n <= 0)
+			return false;
+		line[length + (size_t)n] = '\0';
+		end = memchr(line + length, '\n', (size_t)n);
+		length += (size_t)n;
+		if (end != NULL) {
+			*end = '\0';
+			return strlen(line) == (size_t)(end - line);
+		}
+	}
+	return false;
+}
+
+/* The user at the other end may be the one that runs us, or root. */
+static bool is_allowed(int client)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && (peer.uid == geteuid() || peer.uid == 0);
+}
+
+/* Do what a line says. Takes the client. */
+static void obey(struct supervisor *s, char *line, int client)
+{
+	char *word[WORDS] = { NULL }, *rest = line;
+	uint32_t count = 0;
+
+	while (count < WORDS && rest != NULL)
+		word[count++] = strsep(&rest, "\t");
+	if (strcmp(word[0], "reload") == 0 && count == 3)
+		supervisor_reload(s, word[2][0] != '\0' ? word[2] : NULL, strtoull(word[1], NULL, 10), client);
+	else if (strcmp(word[0], "diff") == 0 && count == 2)
+		supervisor_diff(s, word[1], client);
+	else if (strcmp(word[0], "confirm") == 0 && count == 1)
+		supervisor_confirm(s, client);
+	else
+		supervisor_answer(client, false, "this nf does not know that command");
+}
+
+void supervisor_accept(struct supervisor *s)
+{
+	int client = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+	char line[LINE];
+
+	if (client < 0)
+		return;
+	if (!is_allowed(client))
+		supervisor_answer(client, false, "only the user that started this instance, and root, may do that");
+	else if (!read_line(client, line))
+		close(client);
+	else
+		obey(s, line, client);
+}
+
+void supervisor_control_fini(struct supervisor *s)
+{
+	if (s->listener >= 0)
+		close(s->listener);
+	s->listener = -1;
+}

@@ -1,0 +1,450 @@
+/* supervisor_reload -- change the graph in all workers, or in none.
+ *
+ *      evaluate and check -> open what is new -> add segments -> PREPARE to all workers
+ *      all PREPARED -> COMMIT to all -> all COMMITTED -> receipt
+ *      any REFUSED, or a worker dies before -> ABORT to all: the old graph has never stopped running */
+#include "core/supervisor_state.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { WATCH_NS = 500000000 };
+
+/* Both graphs must have the same workers: a reload does not start or end processes. */
+static int same_workers(const struct graph *old, const struct graph *new)
+{
+	if (old->worker_count != new->worker_count)
+		return nf_fail(EINVAL, "a reload cannot change the number of workers from %u to %u; start nf anew", old->worker_count,
+			new->worker_count);
+	for (uint32_t i = 0; i < old->worker_count; i++)
+		if (old->worker[i].cpu != new->worker[i].cpu)
+			return nf_fail(EINVAL, "a reload cannot move worker '%s' to another processor; start nf anew",
+				new->worker[i].name);
+	return 0;
+}
+
+/* What both graphs use stays open: the new one gets descriptors of its own of the same devices and files. */
+static void share_resources(struct resources *old, struct resources *new)
+{
+	for (uint32_t i = 0; i < new->count; i++)
+		for (uint32_t j = 0; j < old->count; j++)
+			if (old->list[j].fd >= 0 && strcmp(new->list[i].key, old->list[j].key) == 0)
+				new->list[i].fd = dup(old->list[j].fd);
+}
+
+static int open_resources(struct resources *resources)
+{
+	for (uint32_t i = 0; i < resources->count; i++) {
+		int code = resource_find_open(resources, resources->list[i].key);
+
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+/* Packets of a size that a worker has. */
+static uint32_t packets_of(uint32_t worker, uint32_t size)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < memory_segment_count; i++)
+		if (memory_segment[i].base != NULL && memory_segment[i].worker == worker && memory_segment[i].size == size)
+			count += memory_segment[i].count;
+	return count;
+}
+
+/* A segment for each size of which a worker will need more than it has. */
+static int add_segments(struct reload *reload)
+{
+	const struct graph *graph = reload->graph;
+
+	for (uint32_t i = 0; i < graph->worker_count * PACKET_SIZES; i++) {
+		uint32_t worker = i / PACKET_SIZES, size = i % PACKET_SIZES, wanted = graph->worker[worker].packets[size];
+		int number;
+
+		if (wanted <= packets_of(worker, size))
+			continue;
+		if (reload->segment_count == WORKER_SEGMENTS)
+			return nf_fail(ENOSPC, "a reload can add %d segments of packets, not more", WORKER_SEGMENTS);
+		number = memory_segment_add((uint8_t)worker, (enum packet_size)size, wanted - packets_of(worker, size), -1);
+		if (number < 0)
+			return number;
+		reload->segment[reload->segment_count++] = (uint16_t)number;
+	}
+	return 0;
+}
+
+/* A memory file with the encoded configuration. gives: its descriptor */
+static int encode(const struct graph *graph)
+{
+	int fd = memfd_create("nf-configuration", MFD_CLOEXEC), code;
+	size_t length, done = 0;
+	uint8_t *bytes;
+
+	if (fd < 0)
+		return nf_fail(errno, "no memory file: %s", strerror(errno));
+	code = value_encode(graph->value, &bytes, &length);
+	while (code == 0 && done < length) {
+		ssize_t n = write(fd, bytes + done, length - done);
+
+		if (n <= 0)
+			code = nf_fail(errno, "the configuration cannot be handed on: %s", strerror(errno));
+		else
+			done += (size_t)n;
+	}
+	if (code == 0)
+		free(bytes);
+	else
+		close(fd);
+	return code == 0 ? fd : code;
+}
+
+/* Tell each worker what to prepare, with the segments that are its own. */
+static int order_prepare(struct supervisor *s, int value)
+{
+	struct reload *reload = &s->reload;
+
+	for (uint32_t w = 0; w < s->graph->worker_count; w++) {
+		struct worker_order order = { .type = WORKER_PREPARE };
+		int fds[2 + WORKER_SEGMENTS] = { value, stats_descriptor(reload->stats) }, count = 2;
+
+		snprintf(order.file, sizeof(order.file), "%s", reload->graph->file);
+		snprintf(order.folder, sizeof(order.folder), "%s", reload->graph->folder);
+		for (uint32_t i = 0; i < reload->segment_count; i++) {
+			const struct segment *segment = &memory_segment[reload->segment[i]];
+
+			if (segment->worker != w)
+				continue;
+			order.segment[order.segment_count++] = *segment;
+			fds[count++] = segment->fd;
+		}
+		if (supervisor_order(s, w, &order, fds, count) < 0)
+			return nf_fail(ECONNRESET, "worker '%s' cannot be told", s->graph->worker[w].name);
+	}
+	return 0;
+}
+
+/* Everything that the supervisor itself does before the workers are asked. */
+static int prepare(struct supervisor *s)
+{
+	struct reload *reload = &s->reload;
+	struct stats_header *header;
+	char path[INSTANCE_PATH];
+	int code = same_workers(s->graph, reload->graph), value;
+
+	if (code < 0)
+		return code;
+	share_resources(s->graph->resources, reload->graph->resources);
+	code = open_resources(reload->graph->resources);
+	if (code == 0)
+		code = add_segments(reload);
+	if (code == 0)
+		code = instance_path(path, s->options->name, "stats.next");
+	if (code == 0)
+		code = stats_create(&reload->stats, path, reload->graph);
+	if (code < 0)
+		return code;
+	header = stats_header(reload->stats);
+	header->started_ns = stats_header(s->result->stats)->started_ns;
+	header->generation = s->generation + 1;
+	memcpy(header->name, stats_header(s->result->stats)->name, sizeof(header->name));
+	value = encode(reload->graph);
+	if (value < 0)
+		return value;
+	code = order_prepare(s, value);
+	close(value);
+	return code;
+}
+
+/* Give up: nothing of it stays. */
+static void give_up(struct supervisor *s, const char *why)
+{
+	const struct worker_order order = { .type = WORKER_ABORT };
+	struct reload *reload = &s->reload;
+	char text[ERROR_TEXT], path[INSTANCE_PATH];
+
+	snprintf(text, sizeof(text), "%s", why);
+	for (uint32_t w = 0; w < s->graph->worker_count; w++)
+		if (s->child[w].control >= 0 && supervisor_order(s, w, &order, NULL, 0) < 0)
+			log_debug("worker %u is gone", w + 1);
+	if (reload->stats != NULL && instance_path(path, s->options->name, "stats.next") == 0)
+		unlink(path);
+	stats_close(reload->stats);
+	for (uint32_t i = 0; i < reload->segment_count; i++)
+		memory_segment_remove(reload->segment[i]);
+	if (reload->graph != NULL)
+		resources_fini(reload->graph->resources, true);
+	graph_free(reload->graph);
+	log_warn("reload given up, the old graph goes on: %s", text);
+	supervisor_answer(reload->client, false, text);
+	s->reload = (struct reload){ .client = -1 };
+}
+
+static void begin(struct supervisor *s, struct graph *graph, uint64_t confirm_ns, int client)
+{
+	s->reload = (struct reload){ .phase = RELOAD_PREPARING, .graph = graph, .client = client, .confirm_ns = confirm_ns,
+		.start_ns = clock_system_ns() };
+	if (prepare(s) < 0)
+		give_up(s, nf_error());
+}
+
+/* All messages of a configuration as one text. */
+static void refuse(int client, struct errors *errors)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	for (uint32_t i = 0; out != NULL && i < errors->count; i++)
+		fprintf(out, "%s%s", i > 0 ? "\n" : "", errors->text[i]);
+	if (out != NULL)
+		fclose(out);
+	log_warn("reload given up, the old graph goes on: %s", errors->count > 0 ? errors->text[0] : "not enough memory");
+	supervisor_answer(client, false, text != NULL ? text : "not enough memory");
+	free(text);
+	errors_fini(errors);
+}
+
+/* Can a reload begin? else the client is told why not. */
+static bool is_free(struct supervisor *s, int client)
+{
+	const char *why = NULL;
+
+	if (s->stops > 0 || !s->started)
+		why = "the instance is starting or ending";
+	else if (s->reload.phase != RELOAD_NONE)
+		why = "another reload is under way";
+	for (uint32_t w = 0; w < s->graph->worker_count && why == NULL; w++)
+		if (s->child[w].pid == 0 || !s->child[w].ready)
+			why = "a worker is being started again";
+	if (why != NULL)
+		supervisor_answer(client, false, why);
+	return why == NULL;
+}
+
+void supervisor_reload(struct supervisor *s, const char *file, uint64_t confirm_ns, int client)
+{
+	struct errors errors = { 0 };
+	struct graph *graph;
+
+	if (!is_free(s, client))
+		return;
+	graph = graph_load(file != NULL ? file : s->graph->file, s->options->arguments, &errors);
+	if (graph == NULL)
+		refuse(client, &errors);
+	else
+		begin(s, graph, confirm_ns, client);
+}
+
+void supervisor_diff(struct supervisor *s, const char *file, int client)
+{
+	struct errors errors = { 0 };
+	struct graph *graph = graph_load(file, s->options->arguments, &errors);
+	char *text;
+
+	if (graph == NULL) {
+		refuse(client, &errors);
+		return;
+	}
+	text = same_workers(s->graph, graph) < 0 ? NULL : supervisor_receipt(s->graph, graph, NULL);
+	supervisor_answer(client, text != NULL, text != NULL ? text : nf_error());
+	free(text);
+	graph_free(graph);
+}
+
+void supervisor_confirm(struct supervisor *s, int client)
+{
+	if (s->previous == NULL) {
+		supervisor_answer(client, false, "nothing waits to be confirmed");
+		return;
+	}
+	graph_free(s->previous);
+	s->previous = NULL;
+	s->confirm_until_ns = CLOCK_NEVER;
+	supervisor_answer(client, true, "confirmed\n");
+}
+
+static bool all_answered(const struct supervisor *s)
+{
+	for (uint32_t w = 0; w < s->graph->worker_count; w++)
+		if (!s->reload.answered[w])
+			return false;
+	return true;
+}
+
+/* Everybody has prepared: from here on there is no way back. */
+static void commit(struct supervisor *s)
+{
+	const struct worker_order order = { .type = WORKER_COMMIT };
+
+	s->reload.phase = RELOAD_COMMITTING;
+	memset(s->reload.answered, 0, sizeof(s->reload.answered));
+	for (uint32_t w = 0; w < s->graph->worker_count; w++) {
+		stats_header(s->reload.stats)->worker_pid[w] = s->child[w].pid;
+		if (supervisor_order(s, w, &order, NULL, 0) < 0)
+			s->reload.answered[w] = true;   /* it has died: its successor starts with the new graph */
+	}
+}
+
+/* Everybody has committed: the new graph is the present one. */
+static void finish(struct supervisor *s)
+{
+	struct reload *reload = &s->reload;
+	char next[INSTANCE_PATH], path[INSTANCE_PATH];
+	char *text = supervisor_receipt(s->graph, reload->graph, reload);
+	struct graph *old = s->graph;
+
+	if (instance_path(next, s->options->name, "stats.next") < 0 || instance_path(path, s->options->name, "stats") < 0 ||
+		rename(next, path) != 0)
+		log_error("the statistics of the new graph cannot be put in place: %s", strerror(errno));
+	stats_header(s->result->stats)->replaced = 1;
+	stats_close(s->result->stats);
+	s->result->stats = reload->stats;
+	s->graph = reload->graph;
+	s->generation++;
+	/* Its descriptors are closed: what the new graph uses, it has its own of. */
+	resources_fini(old->resources, false);
+	graph_free(s->previous);
+	s->previous = NULL;
+	s->confirm_until_ns = CLOCK_NEVER;
+	if (reload->confirm_ns > 0) {
+		s->previous = old;
+		s->confirm_until_ns = clock_system_ns() + reload->confirm_ns;
+	} else {
+		graph_free(old);
+	}
+	supervisor_answer(reload->client, true, text != NULL ? text : "");
+	free(text);
+	s->reload = (struct reload){ .client = -1 };
+}
+
+/* One worker more has answered, or never will. */
+static void go_on(struct supervisor *s)
+{
+	if (!all_answered(s))
+		return;
+	if (s->reload.phase == RELOAD_PREPARING)
+		commit(s);
+	if (s->reload.phase == RELOAD_COMMITTING && all_answered(s))
+		finish(s);
+}
+
+bool supervisor_reload_report(struct supervisor *s, uint32_t number, const struct worker_report *report)
+{
+	struct reload *reload = &s->reload;
+
+	if (report->type == WORKER_PREPARED && reload->phase == RELOAD_PREPARING && !reload->answered[number]) {
+		reload->answered[number] = true;
+		go_on(s);
+		return true;
+	}
+	if (report->type == WORKER_COMMITTED && reload->phase == RELOAD_COMMITTING && !reload->answered[number]) {
+		reload->answered[number] = true;
+		reload->receipt[number] = report->receipt;
+		go_on(s);
+		return true;
+	}
+	if (report->type == WORKER_REFUSED && reload->phase == RELOAD_PREPARING) {
+		give_up(s, report->text);
+		return true;
+	}
+	/* An answer to what was given up meanwhile. */
+	return report->type == WORKER_PREPARED || report->type == WORKER_REFUSED;
+}
+
+void supervisor_reload_lost(struct supervisor *s, uint32_t number)
+{
+	char text[ERROR_TEXT];
+
+	if (s->reload.phase == RELOAD_PREPARING) {
+		snprintf(text, sizeof(text), "worker '%s' ended meanwhile", s->graph->worker[number].name);
+		give_up(s, text);
+	} else if (s->reload.phase == RELOAD_COMMITTING && !s->reload.answered[number]) {
+		s->reload.answered[number] = true;
+		go_on(s);
+	}
+}
+
+/* A number that changes with the files that make the configuration: when they were written, and how long they are. */
+static uint64_t watch_hash(const struct graph *graph)
+{
+	const struct script_module *module = graph->modules;
+	const char *path = graph->file;
+	uint64_t hash = 0;
+
+	for (;;) {
+		struct stat status;
+
+		if (stat(path, &status) == 0)
+			hash = (hash ^ (uint64_t)status.st_mtim.tv_nsec ^ (uint64_t)status.st_mtim.tv_sec << 32 ^
+				(uint64_t)status.st_size ^ status.st_ino) * 0x100000001b3ULL;
+		if (module == NULL)
+			return hash;
+		path = module->path;
+		module = module->next;
+	}
+}
+
+/* Whether what runs came from files that have changed since. */
+static bool has_changed(struct supervisor *s)
+{
+	uint64_t hash = watch_hash(s->graph);
+	bool changed = s->watched != 0 && hash != s->watched;
+
+	s->watched = hash;
+	return changed;
+}
+
+int supervisor_reload_tick(struct supervisor *s)
+{
+	uint64_t now = clock_system_ns(), next = s->confirm_until_ns;
+
+	if (now >= s->confirm_until_ns && s->reload.phase == RELOAD_NONE) {
+		struct graph *back = s->previous;
+
+		log_warn("the reload was not confirmed: back to the graph before");
+		s->previous = NULL;
+		s->confirm_until_ns = next = CLOCK_NEVER;
+		/* Its checked apps and keys are made anew: the old list of keys was closed. */
+		supervisor_back(s, back);
+	}
+	if (s->options->watch && s->started && now >= s->watch_ns) {
+		s->watch_ns = now + WATCH_NS;
+		if (has_changed(s) && s->reload.phase == RELOAD_NONE)
+			supervisor_reload(s, NULL, 0, -1);
+	}
+	if (s->options->watch && s->watch_ns < next)
+		next = s->watch_ns;
+	return next == CLOCK_NEVER ? -1 : next <= now ? 0 : (int)((next - now) / 1000000) + 1;
+}
+
+void supervisor_back(struct supervisor *s, struct graph *previous)
+{
+	struct errors errors = { 0 };
+	struct value *copy = NULL;
+	struct graph *graph = NULL;
+	uint8_t *bytes;
+	size_t length;
+
+	if (value_encode(previous->value, &bytes, &length) == 0) {
+		if (value_decode(bytes, length, &copy) == 0)
+			graph = graph_from_value(copy, previous->file, previous->folder, &errors);
+		free(bytes);
+	}
+	graph_free(previous);
+	if (graph != NULL)
+		begin(s, graph, 0, -1);
+	else
+		refuse(-1, &errors);
+}
+
+void supervisor_reload_fini(struct supervisor *s)
+{
+	if (s->reload.phase != RELOAD_NONE)
+		give_up(s, "the instance ends");
+	graph_free(s->previous);
+	s->previous = NULL;
+}

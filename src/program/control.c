@@ -1,0 +1,85 @@
+/* control -- see control.h. */
+#include "program/control.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BLOCK = 4096 };
+
+/* A socket that is connected to the instance; -1 after a message. */
+static int reach(const struct program *program, const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char path[INSTANCE_PATH];
+	int fd;
+
+	if (instance_path(path, name, "control") < 0) {
+		fprintf(stderr, "nf %s: %s\n", program->name, nf_error());
+		return -1;
+	}
+	if (!instance_runs(name)) {
+		fprintf(stderr, "nf %s: no instance '%s' is running; nf ps lists all\n", program->name, name);
+		return -1;
+	}
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		fprintf(stderr, "nf %s: %s is too long for a socket\n", program->name, path);
+		return -1;
+	}
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	fprintf(stderr, "nf %s: instance '%s' cannot be reached at %s: %s\n", program->name, name, path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* Read the whole answer; NULL when memory is short. */
+static char *receive(int fd)
+{
+	char *text = NULL, block[BLOCK];
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	ssize_t n;
+
+	if (out == NULL)
+		return NULL;
+	while ((n = read(fd, block, sizeof(block))) > 0)
+		fwrite(block, 1, (size_t)n, out);
+	fclose(out);
+	return text;
+}
+
+/* Print an answer's text, each line of a failure behind the program's name. */
+static void print(const struct program *program, char *text, bool done)
+{
+	if (done) {
+		fputs(text, stdout);
+		return;
+	}
+	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		fprintf(stderr, "nf %s: %s\n", program->name, line);
+}
+
+int control_ask(const struct program *program, const char *name, const char *line)
+{
+	int fd = reach(program, name);
+	char *text;
+	bool done;
+
+	if (fd < 0)
+		return EXIT_FAILED;
+	if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line) || (text = receive(fd)) == NULL ||
+		strchr(text, '\n') == NULL) {
+		fprintf(stderr, "nf %s: instance '%s' does not answer\n", program->name, name);
+		close(fd);
+		return EXIT_FAILED;
+	}
+	close(fd);
+	done = strncmp(text, "ok\n", 3) == 0;
+	print(program, strchr(text, '\n') + 1, done);
+	free(text);
+	return done ? EXIT_DONE : EXIT_FAILED;
+}

@@ -85,7 +85,7 @@ static bool call(struct script *s, enum script_index function)
 			(unsigned long long)(script_class_of(&s->app)->memory >> 20));
 		explain(s, function, text);
 	} else if (status != 0) {
-		explain(s, function, "an error in the handling of an error");
+		explain(s, function, "stack overflow, or an error in the handling of an error");
 	} else if (s->slot_count - s->spare_count > s->holds) {
 		snprintf(text, sizeof(text), "%u packets were neither passed on nor freed; it may keep %u (`holds`)",
 			s->slot_count - s->spare_count, s->holds);

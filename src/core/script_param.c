@@ -146,43 +146,72 @@ static const char *const *choices_of(const struct place *place, const struct val
 	return names;
 }
 
-/* Fill in one parameter, but its name and offset. */
-static bool describe(const struct place *place, struct param *param, const struct value *value)
+/* Whether all attributes of a description are known ones. */
+static bool check_attributes(const struct place *place, const struct value *value)
 {
-	const struct value *type = value_get(value, "type"), *initial = value_get(value, "default"), *help = value_get(value, "help");
-	const struct value *required = value_get(value, "required");
-	uint32_t number = 0;
+	for (uint32_t i = 0; i < value->count; i++) {
+		const struct value *key = &value->entry[i].key;
+		const char *nearest;
+
+		if (key->type != VALUE_STRING || app_name_find(attribute_names, key->string) >= 0)
+			continue;
+		nearest = error_nearest(key->string, attribute_names);
+		errors_add(place->errors, "%s: %s.%s: unknown%s%s", place->owner, place->path, key->string,
+			nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "");
+		return false;
+	}
+	return true;
+}
+
+/* The type that a description names; PARAM_END after a message. */
+static enum param_type type_of(const struct place *place, const struct value *value)
+{
+	const struct value *type = value_get(value, "type");
+	const char *nearest;
+	char text[TEXT];
 
 	if (value->type != VALUE_TABLE || type == NULL || type->type != VALUE_STRING) {
 		mistake(place, "type", "missing; accepted: { type = \"u32\", ... }");
-		return false;
+		return PARAM_END;
 	}
+	for (uint32_t i = 0; type_names[i] != NULL; i++)
+		if (strcmp(type_names[i], type->string) == 0)
+			return (enum param_type)(PARAM_U8 + i);
+	nearest = error_nearest(type->string, type_names);
+	snprintf(text, sizeof(text), "'%.40s' is no type%s%s", type->string, nearest != NULL ? ", did you mean " : "",
+		nearest != NULL ? nearest : "");
+	mistake(place, "type", text);
+	return PARAM_END;
+}
+
+static bool describe(const struct place *place, struct param *param, const struct value *value);
+
+/* What the elements of a list are. */
+static const struct param *item_of(const struct place *place, const struct value *value)
+{
+	struct place inner = deeper(place, "item");
+	struct param *item = arena_alloc(place->arena, sizeof(*item));
+
+	if (value == NULL) {
+		mistake(place, "item", "missing; accepted: { type = ... } of each element");
+		return NULL;
+	}
+	return describe(&inner, item, value) ? item : NULL;
+}
+
+/* Fill in one parameter, but its name and offset. */
+static bool describe(const struct place *place, struct param *param, const struct value *value)
+{
+	const struct value *initial = value_get(value, "default"), *help = value_get(value, "help");
+	const struct value *required = value_get(value, "required");
+
 	if (place->depth > MOST_DEPTH) {
 		mistake(place, "type", "nested too deep");
 		return false;
 	}
-	for (uint32_t i = 0; i < value->count; i++) {
-		const struct value *key = &value->entry[i].key;
-
-		if (key->type == VALUE_STRING && app_name_find(attribute_names, key->string) < 0) {
-			const char *nearest = error_nearest(key->string, attribute_names);
-
-			errors_add(place->errors, "%s: %s.%s: unknown%s%s", place->owner, place->path, key->string,
-				nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "");
-			return false;
-		}
-	}
-	while (type_names[number] != NULL && strcmp(type_names[number], type->string) != 0)
-		number++;
-	if (type_names[number] == NULL) {
-		const char *nearest = error_nearest(type->string, type_names);
-		char text[TEXT];
-
-		snprintf(text, sizeof(text), "'%.40s' is no type%s%s", type->string, nearest ? ", did you mean " : "", nearest ? nearest : "");
-		mistake(place, "type", text);
+	param->type = type_of(place, value);
+	if (param->type == PARAM_END || !check_attributes(place, value))
 		return false;
-	}
-	param->type = (enum param_type)(PARAM_U8 + number);
 	param->help = help != NULL && help->type == VALUE_STRING ? help->string : "";
 	param->required = required != NULL && required->type == VALUE_BOOL && required->boolean;
 	if (initial != NULL)
@@ -190,18 +219,8 @@ static bool describe(const struct place *place, struct param *param, const struc
 	param->optional = initial == NULL && !param->required;
 	if (param->type == PARAM_ENUM && (param->choices = choices_of(place, value_get(value, "choices"))) == NULL)
 		return false;
-	if (param->type == PARAM_LIST) {
-		struct place inner = deeper(place, "item");
-		struct param *item = arena_alloc(place->arena, sizeof(*item));
-
-		if (value_get(value, "item") == NULL) {
-			mistake(place, "item", "missing; accepted: { type = ... } of each element");
-			return false;
-		}
-		if (!describe(&inner, item, value_get(value, "item")))
-			return false;
-		param->item = item;
-	}
+	if (param->type == PARAM_LIST && (param->item = item_of(place, value_get(value, "item"))) == NULL)
+		return false;
 	if (param->type == PARAM_TABLE) {
 		struct place inner = deeper(place, "fields");
 

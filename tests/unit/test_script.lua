@@ -346,6 +346,40 @@ function TestScript:testTimeAndRandom()
   nf.clock_set_real()
 end
 
+-- Errors that the app catches itself are its own affair; the one that it does not catch is told, not an earlier one.
+function TestScript:testErrorsThatAreCaught()
+  script.class("probe", script.pushing([[
+    local p = link.receive(input)
+    for i = 1, 300 do
+      assert(not pcall(error, "caught"))
+      assert(not pcall(packet.u8, p, 100 + i))
+      assert(not xpcall(function () local x = nil; return x.y end, function () return "handled" end))
+      assert(not coroutine.resume(coroutine.create(function () error("caught") end)))
+      assert(not pcall(coroutine.wrap(function () coroutine.yield(1) end), pcall(error)) or true)
+    end
+    link.send(output, p)
+    if packet.length then seen = (seen or 0) + 1 end
+    if seen == 3 then error("the last") end]], "budget = 1,"))
+  local app = support.app("probe")
+  for i = 1, 3 do
+    lu.assertNil(cause(app))
+    support.send(app.input[0], tostring(i))
+    support.push(app)
+    lu.assertEquals(support.receive(app.output[0]), { tostring(i) })
+  end
+  lu.assertEquals(cause(app), "probe.lua:16: the last")
+  support.finish(app)
+end
+
+-- Without an app the modules are only names.
+function TestScript:testOutsideOfAnApp()
+  for _, name in ipairs({ "packet", "link", "time", "random" }) do
+    local ok, message = pcall(require("nf." .. name).now)
+    lu.assertFalse(ok)
+    lu.assertStrContains(message, name .. ".now: only a running app has packets and links")
+  end
+end
+
 -- What is wrong in a module or in its new, before anything runs.
 local function made(fields, params)
   script.class("probe", "local link, packet = require('nf.link'), require('nf.packet')\n" ..

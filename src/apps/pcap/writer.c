@@ -27,7 +27,7 @@ static const char *const timestamps[] = { "packet", "now", NULL };
 
 static const struct param params[] = {
 	{ "file", PARAM_FILE, offsetof(struct writer, file), .required = true,
-		.help = "capture file; emptied when the graph starts. Also a named pipe, or /dev/stdout when that is no terminal" },
+		.help = "capture file; emptied when the graph starts. Also a named pipe, or /dev/stdout with nf run --quiet" },
 	{ "files", PARAM_U32, offsetof(struct writer, files), .min = 1, .max = RING_MOST, .initial = 1,
 		.help = "number of files of a ring: FILE.1.pcap, FILE.2.pcap, ...; behind the last the first is written anew" },
 	{ "size", PARAM_BYTES, offsetof(struct writer, size), .min = 1024, .max = 1ULL << 62, .optional = true,

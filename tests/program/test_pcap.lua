@@ -1,0 +1,146 @@
+-- Capture files as a user meets them: nf run from file to file, pipes, damaged and missing files, a full disk, reload of time.
+local lu = require("luaunit")
+local capture = require("support_capture")
+local support = require("support")
+
+local folder = support.folder()
+
+-- Run a graph whose file holds `text`; gives output and exit code. FOLDER in the text is the test's folder.
+local function run(text, options, redirections)
+  support.write(folder .. "/graph.lua", (text:gsub("FOLDER", folder)))
+  return support.run(("%s '%s' run %s %s/graph.lua %s"):format(redirections and redirections[1] or "", support.nf, options or "",
+    folder, redirections and redirections[2] or ""))
+end
+
+local copy = [[
+return {
+  apps = {
+    file = { "pcap.reader", file = "in.pcap" }, tee = { "basic.tee" },
+    first = { "pcap.writer", file = "first.pcap" }, second = { "pcap.writer", file = "second.pcap", timestamp = "now" },
+  },
+  links = { "file -> tee", "tee.a -> first", "tee.b -> second" },
+}]]
+
+TestPcap = {}
+
+function TestPcap:setUp() os.execute("rm -rf " .. folder .. "/*") end
+
+local function content(name) return capture.read(support.read(folder .. "/" .. name)) end
+
+function TestPcap:testFileToFileLosesNothing()
+  local packets = capture.packets(20000)
+  support.write(folder .. "/in.pcap", capture.pcap(packets))
+  for _, options in ipairs({ "", "--idle wait", "--idle busy", "--single-process", "--clock virtual" }) do
+    local output, code = run(copy, options)
+    lu.assertEquals(code, 0, output)
+    lu.assertNil(capture.difference(content("first.pcap"), packets))
+    lu.assertNil(capture.difference(content("second.pcap"), packets, { "data" }))
+    lu.assertStrContains(output, "it balances")
+  end
+end
+
+function TestPcap:testVirtualTimeIsRepeatableToTheByte()
+  local packets = capture.packets(500)
+  support.write(folder .. "/in.pcap", capture.pcap(packets))
+  local _, code = run(copy, "--clock virtual")
+  lu.assertEquals(code, 0)
+  -- On virtual time "now" is the packet's own time.
+  lu.assertNil(capture.difference(content("second.pcap"), packets))
+  local first = support.read(folder .. "/second.pcap")
+  run(copy, "--clock virtual")
+  lu.assertTrue(support.read(folder .. "/second.pcap") == first)
+end
+
+function TestPcap:testFramesOfEverySizePassAGraph()
+  local packets = {}
+  for i, size in ipairs({ 0, 14, 60, 1514, 2049, 9014, 65549, 65664 }) do packets[i] = { data = (string.char(i)):rep(size), time = i } end
+  support.write(folder .. "/in.pcap", capture.pcap(packets))
+  local output, code = run(copy)
+  lu.assertEquals(code, 0, output)
+  lu.assertNil(capture.difference(content("first.pcap"), packets))
+  lu.assertNil(capture.difference(content("second.pcap"), packets, { "data" }))
+end
+
+function TestPcap:testDamagedFile()
+  local packets = capture.packets(5)
+  support.write(folder .. "/in.pcap", capture.pcap(packets):sub(1, -10))
+  local output, code = run(copy)
+  lu.assertEquals(code, 0, output)
+  lu.assertStrContains(output, "app 'file': " .. folder .. "/in.pcap: cut off: the file ends within packet 5")
+  lu.assertStrContains(output, "damaged 1")
+  lu.assertNil(capture.difference(content("first.pcap"), { unpack(packets, 1, 4) }))
+end
+
+function TestPcap:testFilesThatAreNotThere()
+  local output, code = run(copy)
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, "app 'file': cannot open " .. folder .. "/in.pcap for reading: No such file or directory")
+  -- A start that fails leaves no file behind.
+  lu.assertNil(support.read(folder .. "/first.pcap"))
+  support.write(folder .. "/in.pcap", capture.pcap({}))
+  output, code = run((copy:gsub("second%.pcap", "no/second.pcap")))
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, "app 'second': cannot open " .. folder .. "/no/second.pcap for writing: No such file or directory")
+  lu.assertNil(support.read(folder .. "/first.pcap"))
+end
+
+function TestPcap:testAFailedStartLeavesAnOldFileAsItWas()
+  support.write(folder .. "/first.pcap", "precious")
+  local _, code = run(copy)
+  lu.assertEquals(code, 1)
+  lu.assertEquals(support.read(folder .. "/first.pcap"), "precious")
+end
+
+function TestPcap:testTwoWritersOfOneFile()
+  support.write(folder .. "/in.pcap", capture.pcap({}))
+  local output, code = run((copy:gsub("second%.pcap", "first.pcap")))
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, "first.pcap is used by app '")
+end
+
+local through = [[
+return {
+  apps = { file = { "pcap.reader", file = "/dev/stdin" }, out = { "pcap.writer", file = "/dev/stdout" } },
+  links = { "file -> out" },
+}]]
+
+function TestPcap:testStandardInputAndOutput()
+  local packets = capture.packets(3000)
+  support.write(folder .. "/in.pcap", capture.pcap(packets))
+  local input = folder .. "/in.pcap"
+  local cases = {
+    { "cat " .. input .. " |", "| cat > " .. folder .. "/out.pcap" },       -- pipes
+    { "(sleep 0.1; head -c 100000 " .. input .. "; sleep 0.2; tail -c +100001 " .. input .. ") |",
+      "| (sleep 0.3; cat) > " .. folder .. "/out.pcap" },                     -- slow ones
+  }
+  for _, case in ipairs(cases) do
+    local output, code = run(through, "--quiet", case)
+    lu.assertEquals(code, 0, output)
+    lu.assertNil(capture.difference(content("out.pcap"), packets))
+  end
+end
+
+function TestPcap:testAFullDisk()
+  support.write(folder .. "/in.pcap", capture.pcap(capture.packets(100)))
+  local output, code = run((copy:gsub("second%.pcap", "/dev/full")))
+  lu.assertEquals(code, 0, output)
+  lu.assertStrContains(output, "app 'second': /dev/full: cannot be written: No space left on device")
+  lu.assertStrContains(output, "it balances")
+  lu.assertEquals(#content("first.pcap"), 100)
+end
+
+function TestPcap:testTheDemonstration()
+  local output, code = support.run(("'%s' run examples/demo.lua -- %s/demo.pcap"):format(support.nf, folder))
+  lu.assertEquals(code, 0, output)
+  local packets, passed = capture.read(support.read("examples/demo.pcap")), {}
+  lu.assertTrue(#packets >= 300)
+  for _, p in ipairs(packets) do
+    local ethertype, protocol = p.data:sub(13, 14), nil
+    if ethertype == "\8\0" then protocol = p.data:byte(24) elseif ethertype == "\x86\xdd" then protocol = p.data:byte(21) end
+    if protocol == 6 or protocol == 17 then passed[#passed + 1] = p end
+  end
+  lu.assertTrue(#passed > 100 and #passed < #packets)
+  lu.assertNil(capture.difference(content("demo.pcap"), passed))
+end
+
+os.exit(lu.LuaUnit.run())

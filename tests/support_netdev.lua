@@ -121,7 +121,7 @@ end
 local answer
 function M.can_make()
   if answer == nil then
-    answer = ffi.C.geteuid() == 0 and io.open("/dev/net/tun") ~= nil
+    answer = ffi.C.geteuid() == 0 and select(2, support.run("test -c /dev/net/tun")) == 0
       and os.execute("ip netns add nf-try-" .. ffi.C.getpid() .. " 2>/dev/null && ip netns del nf-try-" .. ffi.C.getpid()) == 0
   end
   return answer

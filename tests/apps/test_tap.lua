@@ -468,6 +468,24 @@ function TestTapKernel:testDeletedInterfaceIsOpenedAgain()
   netdev.assertLedger(app)
 end
 
+local function descriptors()
+  collectgarbage()
+  local _, count = support.run("ls /proc/" .. ffi.C.getpid() .. "/fd"):gsub("\n", "")
+  return count
+end
+
+function TestTapKernel:testReopeningLeavesNoDescriptorsBehind()
+  local namespace = netdev.namespace("tap")
+  assert(start({ name = "port", namespace = namespace }))
+  local before = descriptors()
+  for i = 1, 4 do
+    netdev.within(namespace, "ip link del port")
+    lu.assertTrue(netdev.run({ app }, function () return app.counter[REOPENED] == i and not app.down end))
+  end
+  lu.assertEquals(descriptors(), before)
+  lu.assertEquals(app.counter[LOST], 4ULL)
+end
+
 -- What the app does not fetch is dropped by the kernel when the tap's queue of 1,000 frames is full.
 function TestTapKernel:testFramesNotFetchedInTimeAreCounted()
   local namespace = netdev.namespace("tap")

@@ -114,6 +114,7 @@ inline struct packet *packet_alloc(void)
  *   owner: the caller */
 inline uint32_t packet_alloc_burst(enum packet_size size, struct packet **burst, uint32_t n)
 {
+	typedef uint64_t vector __attribute__((vector_size(32), aligned(1), may_alias));
 	struct packet_pool *pool = &packet_pool[size];
 	struct packet **top;
 
@@ -131,7 +132,7 @@ inline uint32_t packet_alloc_burst(enum packet_size size, struct packet **burst,
 			packet_debug_alloc(p);
 		p->data = (uint8_t *)(p + 1) + PACKET_HEADROOM;
 		p->length = 0;
-		__builtin_memset(&p->meta, 0, sizeof(p->meta));
+		*(vector *)&p->meta = (vector){ 0, 0, 0, 0 };
 		burst[i] = p;
 	}
 	return n;

@@ -11,6 +11,7 @@ extern inline struct packet *link_receive(struct link *l);
 extern inline uint32_t link_receive_burst(struct link *l, struct packet **burst, uint32_t n);
 extern inline struct packet *link_peek(const struct link *l, uint32_t i);
 extern inline uint32_t link_move(struct link *from, struct link *to, uint32_t n);
+extern inline void link_pass(struct link *from, struct link *to, uint32_t n, uint64_t bytes);
 extern inline uint32_t link_copy(const struct link *from, struct link *to, uint32_t n);
 extern inline uint32_t link_free(struct link *l, uint32_t n);
 

@@ -136,6 +136,26 @@ inline uint32_t link_move(struct link *from, struct link *to, uint32_t n)
 	return n;
 }
 
+/* Move the first n packets that wait on `from`, of which the caller knows how many bytes they have: nobody looks at them.
+ *   needs: n <= link_waiting(from), n <= link_room(to) */
+inline void link_pass(struct link *from, struct link *to, uint32_t n, uint64_t bytes)
+{
+	uint32_t at = link_slot(from, from->received), next = link_slot(to, to->sent);
+
+	if (PACKET_DEBUG)
+		for (uint32_t i = 0; i < n; i++)
+			packet_debug_check(from->slot[(at + i) % LINK_SLOTS]);
+	if (__builtin_expect(at + n <= LINK_SLOTS && next + n <= LINK_SLOTS, 1))
+		for (uint32_t i = 0; i < n; i++)
+			to->slot[next + i] = from->slot[at + i];
+	else
+		for (uint32_t i = 0; i < n; i++)
+			to->slot[(next + i) % LINK_SLOTS] = from->slot[(at + i) % LINK_SLOTS];
+	link_advance(from, n);
+	to->sent += n;
+	to->bytes += bytes;
+}
+
 /* Send copies of the first n packets that wait on `from`, which stay there; gives how many copies were made before a pool was
  * empty. Standard packets are taken from the pool in one go, and no list of pointers lies between the links.
  *   needs: n <= link_waiting(from), n <= link_room(to) */

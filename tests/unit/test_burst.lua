@@ -123,6 +123,27 @@ function TestBurst:testCopyAtTheEndOfTheBuffer()
   nf.packet_free(p)
 end
 
+-- Over the end of both rings, which are at different places.
+function TestBurst:testPassMovesInOrder()
+  local from, to = link(), link()
+  fill(to, small, small)
+  lu.assertEquals(nf.link_free(to, 1), 1)
+  fill(from, "first")
+  for i = 1, 40 do
+    for j = 1, 60 do fill(from, ("%d.%d"):format(i, j)) end
+    fill(to, "x")
+    nf.link_pass(from, to, 60, 100)
+    lu.assertEquals(nf.link_waiting(from), 1)
+    local list = support.receive(to)
+    lu.assertEquals(list[#list], ("%d.%d"):format(i, 59))
+    lu.assertEquals(list[#list - 59], i == 1 and "first" or ("%d.%d"):format(i - 1, 60))
+    fill(to, "y")
+  end
+  lu.assertEquals(from.dropped + to.dropped, 0ULL)
+  nf.link_free(from, 100)
+  nf.link_free(to, 100)
+end
+
 function TestBurst:testFreeTakesNoMoreThanAsked()
   local l = fill(link(), small, small, small)
   lu.assertEquals(nf.link_free(l, 2), 2)

@@ -56,9 +56,9 @@ void log_write(struct log_site *site, enum log_level level, const char *format, 
 	va_end(arguments);
 	if (length > LINE - 2)
 		length = LINE - 2;
-	/* One message, one line: whatever a file or a peer put into it. */
+	/* One message, one line: whatever a file or a peer put into it. A tab stays: Lua's print puts it between values. */
 	for (int i = first; i < length; i++)
-		if ((unsigned char)line[i] < ' ')
+		if ((unsigned char)line[i] < ' ' && line[i] != '\t')
 			line[i] = '?';
 	line[length++] = '\n';
 	if (write(STDERR_FILENO, line, (size_t)length) < 0)

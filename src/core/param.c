@@ -40,7 +40,8 @@ static bool decode_list(const struct param_context *context, const struct param 
 		single = true;
 	}
 	if (!param_scalar_in_range(param, list->count)) {
-		snprintf(deeper, sizeof(deeper), "%u elements are too %s", list->count, list->count < param->min ? "few" : "many");
+		snprintf(deeper, sizeof(deeper), "%u element%s too %s", list->count, list->count == 1 ? " is" : "s are",
+			list->count < param->min ? "few" : "many");
 		return param_error_refuse(context, param, path, deeper);
 	}
 	list->items = arena_alloc(context->arena, list->count * size);

@@ -12,7 +12,7 @@ struct unit {
 
 static const struct unit byte_units[] = {
 	{ "", 1 }, { "B", 1 }, { "K", 1024 }, { "KiB", 1024 }, { "M", 1048576 }, { "MiB", 1048576 }, { "G", 1073741824 },
-	{ "GiB", 1073741824 }, { "T", 1099511627776 }, { "TiB", 1099511627776 }, { NULL, 0 }
+	{ "GiB", 1073741824 }, { "T", 1099511627776 }, { "TiB", 1099511627776 }, { "P", 0x1p50 }, { "PiB", 0x1p50 }, { "E", 0x1p60 }, { "EiB", 0x1p60 }, { NULL, 0 }
 };
 static const struct unit duration_units[] = {
 	{ "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 }, { "min", 60e9 }, { "h", 3600e9 }, { NULL, 0 }
@@ -225,10 +225,10 @@ bool param_text_parse(enum param_type type, const char *text, void *field, char 
 
 void param_text_bytes(uint64_t bytes, char *text, size_t size)
 {
-	static const char units[] = "KMGT";
+	static const char units[] = "KMGTPE";
 	int unit = -1;
 
-	while (bytes != 0 && bytes % 1024 == 0 && unit < 3) {
+	while (bytes != 0 && bytes % 1024 == 0 && unit < 5) {
 		bytes /= 1024;
 		unit++;
 	}

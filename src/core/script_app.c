@@ -87,8 +87,10 @@ static bool call(struct script *s, enum script_index function)
 	} else if (status != 0) {
 		explain(s, function, "stack overflow, or an error in the handling of an error");
 	} else if (s->slot_count - s->spare_count > s->holds) {
-		snprintf(text, sizeof(text), "%u packets were neither passed on nor freed; it may keep %u (`holds`)",
-			s->slot_count - s->spare_count, s->holds);
+		uint32_t kept = s->slot_count - s->spare_count;
+
+		snprintf(text, sizeof(text), "%u packet%s neither passed on nor freed; it may keep %u (`holds`)", kept,
+			kept == 1 ? " was" : "s were", s->holds);
 		explain(s, function, text);
 	} else {
 		return true;

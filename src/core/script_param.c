@@ -54,9 +54,10 @@ static bool limit_of(const struct place *place, const struct param *param, const
 		uint64_t amount;
 		struct rate rate;
 	} field = { 0 };
-	struct value_entry entry = { .key = { .type = VALUE_STRING, .count = (uint32_t)strlen(key), .string = key }, .value = *value };
+	char path[sizeof(place->path) + 8];
+	struct value_entry entry = { .key = { .type = VALUE_STRING, .string = path }, .value = *value };
 	const struct value table = { .type = VALUE_TABLE, .count = 1, .entry = &entry };
-	const struct param params[] = { { .name = key, .type = param->type }, { 0 } };
+	const struct param params[] = { { .name = path, .type = param->type }, { 0 } };
 
 	if (param->type != PARAM_BYTES && param->type != PARAM_DURATION && param->type != PARAM_RATE) {
 		if (!is_number(value)) {
@@ -66,6 +67,7 @@ static bool limit_of(const struct place *place, const struct param *param, const
 		*limit = number_of(value);
 		return true;
 	}
+	entry.key.count = (uint32_t)snprintf(path, sizeof(path), "%s.%s", place->path, key);
 	if (!param_decode(params, &table, &field,
 		&(struct param_context){ .app = place->owner, .folder = "", .arena = place->arena, .errors = place->errors }))
 		return false;
@@ -156,8 +158,8 @@ static bool check_attributes(const struct place *place, const struct value *valu
 		if (key->type != VALUE_STRING || app_name_find(attribute_names, key->string) >= 0)
 			continue;
 		nearest = error_nearest(key->string, attribute_names);
-		errors_add(place->errors, "%s: %s.%s: unknown%s%s", place->owner, place->path, key->string,
-			nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "");
+		errors_add(place->errors, "%s: %s.%s: unknown%s%s%s", place->owner, place->path, key->string,
+			nearest != NULL ? ", did you mean '" : "", nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
 		return false;
 	}
 	return true;
@@ -178,8 +180,8 @@ static enum param_type type_of(const struct place *place, const struct value *va
 		if (strcmp(type_names[i], type->string) == 0)
 			return (enum param_type)(PARAM_U8 + i);
 	nearest = error_nearest(type->string, type_names);
-	snprintf(text, sizeof(text), "'%.40s' is no type%s%s", type->string, nearest != NULL ? ", did you mean " : "",
-		nearest != NULL ? nearest : "");
+	snprintf(text, sizeof(text), "'%.40s' is no type%s%s%s", type->string, nearest != NULL ? ", did you mean '" : "",
+		nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
 	mistake(place, "type", text);
 	return PARAM_END;
 }

@@ -61,12 +61,12 @@ static const struct program_option reload_options[] = {
 };
 
 static const struct program_option run_options[] = {
-	{ "--name", "NAME", "Name of the instance, for nf ps, nf stats and nf stop (the file's name without .lua)." },
-	{ "--cpu", "N", "Run the packet thread on this processor (anywhere)." },
-	{ "--duration", "TIME", "End after this time, for example 10s (until all inputs end, or a signal)." },
-	{ "--idle", "busy|adaptive|wait", "What to do when no packets come: poll, sleep a little longer each time, or block (adaptive)." },
-	{ "--clock", "real|virtual", "Virtual time goes on from packet to packet: a run on captures is repeatable (real)." },
-	{ "--seed", "N", "Where all random numbers come from (another one each time; 1 with a virtual clock)." },
+	{ "--name", "NAME", "Name of the instance, for nf ps, nf stats and nf stop; default the file's name without .lua." },
+	{ "--cpu", "N", "Run the packet thread on this processor; default anywhere." },
+	{ "--duration", "TIME", "End after this time, for example 10s; without it when all inputs have ended, or when it is told to." },
+	{ "--idle", "busy|adaptive|wait", "What to do when no packets come: poll, sleep a little longer each time, or block; default adaptive." },
+	{ "--clock", "real|virtual", "Virtual time goes on from packet to packet: a run on captures is repeatable; default real." },
+	{ "--seed", "N", "Where all random numbers come from; default another one each time, 1 with a virtual clock." },
 	{ "--single-process", NULL, "No supervisor, no worker: everything in this process, for debuggers." },
 	{ "--quiet", NULL, "Do not print what each app did at the end." },
 	{ "--watch", NULL, "Reload when the configuration, or a Lua module of it, is written." },

@@ -57,7 +57,7 @@ static void print_reasons(struct stats *stats, uint32_t worker, const uint64_t *
 {
 	const struct stats_entry *entry = stats_entries(stats, worker);
 	uint32_t count = stats_entry_count(stats, worker);
-	const char *comma = "";
+	const char *comma = " ";
 
 	for (uint32_t i = first; i < count && entry[i].kind <= STATS_REASON && entry[i].owner_number == number; i++) {
 		if (entry[i].kind == STATS_APP || value[i] == 0)
@@ -83,7 +83,7 @@ static void print_worker(struct stats *stats, uint32_t worker, int width)
 		if (entry[i].kind != STATS_APP || strcmp(entry[i].name, stats_app_names[0]) != 0)
 			continue;
 		/* received, created, sent, consumed, dropped, ..., packets: the order of stats_app_names */
-		printf("  %-*s %12llu %12llu %12llu %12llu %12llu ", width, entry[i].owner, (unsigned long long)value[i + 7],
+		printf("  %-*s %12llu %12llu %12llu %12llu %12llu", width, entry[i].owner, (unsigned long long)value[i + 7],
 			(unsigned long long)(value[i] + value[i + 1]), (unsigned long long)value[i + 2],
 			(unsigned long long)value[i + 3], (unsigned long long)value[i + 4]);
 		print_reasons(stats, worker, value, i + fields, entry[i].owner_number);

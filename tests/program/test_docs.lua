@@ -11,13 +11,16 @@ local lu = require("luaunit")
 local ffi = require("ffi")
 local support = require("support")
 
-local folder = support.folder()
+-- A short one: Lua cuts long paths in its messages.
+local folder = support.run("mktemp -d /tmp/nf.XXXXXX"):gsub("\n$", "")
 local root = support.run("pwd"):gsub("\n$", "")
 local nf = support.nf:sub(1, 1) == "/" and support.nf or root .. "/" .. support.nf
 
 -- A folder in which commands find nf. It runs under a name of its own, whatever else runs on this machine.
+local places = 0
 local function place(name)
-  local path = folder .. "/" .. name
+  places = places + 1
+  local path = folder .. "/" .. places
   support.run(("mkdir -p '%s/bin'"):format(path))
   support.write(path .. "/bin/nf", ([[#!/bin/sh
 case "$*" in

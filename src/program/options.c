@@ -12,7 +12,6 @@ struct shape {
 	int least, most;
 	bool rest;                      /* "[-- ARGS]" */
 	bool first_ends;                /* "ARGS...": the first argument ends the options */
-	char missing[32];               /* the first of the required arguments */
 };
 
 /* Read the text: words, of which those in brackets may be left out. */
@@ -32,8 +31,7 @@ static struct shape read_shape(const char *text)
 			shape.first_ends = true;
 			break;
 		}
-		if (!optional && shape.least++ == 0)
-			snprintf(shape.missing, sizeof(shape.missing), "%.*s", (int)length, p);
+		shape.least += !optional;
 		shape.most = memmem(p, length, "...", 3) != NULL ? INT_MAX : shape.most + 1;
 		p += length;
 		p += strspn(p, " ");
@@ -110,8 +108,13 @@ static int take_option(struct options *options, int i, int argc, char **argv)
 /* Compare the number of arguments with what the program takes. */
 static int check_count(const struct options *options, const struct shape *shape)
 {
-	if (options->count < shape->least)
-		return options_wrong(options->program, "%s is missing", shape->missing);
+	if (options->count < shape->least) {
+		const char *word = options->program->arguments;
+
+		for (int i = 0; i < options->count; i++)
+			word += strcspn(word, " ") + 1;
+		return options_wrong(options->program, "%.*s is missing", (int)strcspn(word, " "), word);
+	}
 	if (options->count > shape->most)
 		return options_wrong(options->program, "unexpected argument '%s'", options->argument[shape->most]);
 	return OPTIONS_GO;

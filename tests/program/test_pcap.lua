@@ -25,6 +25,9 @@ TestPcap = {}
 
 function TestPcap:setUp() os.execute("rm -rf " .. folder .. "/*") end
 
+-- What a failed test left running is ended.
+function TestPcap:tearDown() os.execute(("[ ! -e %s/pid ] || kill -9 $(cat %s/pid) 2>/dev/null"):format(folder, folder)) end
+
 local function content(name) return capture.read(support.read(folder .. "/" .. name)) end
 
 function TestPcap:testFileToFileLosesNothing()
@@ -127,6 +130,36 @@ function TestPcap:testAFullDisk()
   lu.assertStrContains(output, "app 'second': /dev/full: cannot be written: No space left on device")
   lu.assertStrContains(output, "it balances")
   lu.assertEquals(#content("first.pcap"), 100)
+end
+
+-- Run a shell command again and again until it succeeds; at most 20 seconds.
+local function wait_for(command)
+  local output, code = support.run(("(for _ in $(seq 200); do if %s; then exit 0; fi; sleep 0.1; done; exit 1)"):format(command))
+  lu.assertEquals(code, 0, command .. "\n" .. output)
+end
+
+function TestPcap:testAReloadGoesOnInBothFiles()
+  local text = [[
+return {
+  apps = { file = { "pcap.reader", file = "in.pcap", loop = 0, rate = "20000pps" }, out = { "pcap.writer", file = "out.pcap", flush = "20ms" } },
+  links = { "file -> out" },
+}]]
+  local packets, name = capture.packets(1000, { size = 60 }), folder:match("[^/]*$"):gsub("%.", "-")
+  support.write(folder .. "/in.pcap", capture.pcap(packets))
+  support.write(folder .. "/graph.lua", text)
+  os.execute(("'%s' run --name %s %s/graph.lua > %s/output 2>&1 & echo $! > %s/pid"):format(support.nf, name, folder, folder, folder))
+  wait_for(("[ $(stat -c %%s %s/out.pcap 2>/dev/null || echo 0) -gt 10000 ]"):format(folder))
+  support.write(folder .. "/graph.lua", (text:gsub("20000pps", "30000pps"):gsub("20ms", "10ms")))
+  local output, code = support.run(("'%s' reload %s"):format(support.nf, name))
+  lu.assertEquals(code, 0, output)
+  lu.assertStrContains(output, "reconfigured   2  file, out")
+  lu.assertStrContains(output, "packets lost   0")
+  local size = #support.read(folder .. "/out.pcap")
+  wait_for(("[ $(stat -c %%s %s/out.pcap) -gt %d ]"):format(folder, size + 10000))
+  support.run(("'%s' stop %s"):format(support.nf, name))
+  wait_for(("! kill -0 $(cat %s/pid) 2>/dev/null"):format(folder))
+  lu.assertStrContains(support.read(folder .. "/output"), "it balances")
+  for i, p in ipairs(content("out.pcap")) do lu.assertTrue(p.data == packets[(i - 1) % 1000 + 1].data, "packet " .. i) end
 end
 
 function TestPcap:testTheDemonstration()

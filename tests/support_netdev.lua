@@ -144,6 +144,21 @@ function M.within(namespace, command)
   return output
 end
 
+-- A veth pair in a namespace, ready to carry frames: until the kernel has activated an interface it loses what is sent.
+function M.wire(namespace, one, other)
+  M.within(namespace, ("ip link add %s type veth peer name %s && ip link set %s up && ip link set %s up"):format(one, other, one, other))
+  for _ = 1, 500 do
+    local ready = 0
+    for _, name in ipairs({ one, other }) do
+      local text = M.within(namespace, "ip link show " .. name)
+      if text:find("state UP", 1, true) and not text:find("qdisc noop ", 1, true) then ready = ready + 1 end
+    end
+    if ready == 2 then return end
+    os.execute("sleep 0.01")
+  end
+  error("the interfaces " .. one .. " and " .. other .. " do not come up")
+end
+
 function M.clean()
   for _, name in ipairs(namespaces) do support.run("ip netns del " .. name) end
   namespaces = {}

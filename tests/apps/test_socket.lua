@@ -298,7 +298,7 @@ function TestSocketKernel:setUp()
 end
 
 function TestSocketKernel:makeWire()
-  netdev.within(namespace, "ip link add near type veth peer name far && ip link set near up && ip link set far up")
+  netdev.wire(namespace, "near", "far")
 end
 
 function TestSocketKernel:tearDown()

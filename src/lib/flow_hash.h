@@ -11,6 +11,6 @@ enum flow_hash_ends {
 };
 
 /* The hash of a frame; 0 when it is shorter than an Ethernet header.
- *   cost: about 10 ns */
+ *   cost: about 15 ns, of an IPv6 packet 20 */
 struct siphash_key;
 uint64_t flow_hash(const uint8_t *data, uint32_t length, enum flow_hash_ends ends, const struct siphash_key *key);

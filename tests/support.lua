@@ -2,7 +2,13 @@
 local ffi = require("ffi")
 local nf = require("nf.core")
 
-ffi.cdef("int getpid(void);")
+ffi.cdef([[
+int getpid(void);
+int dup(int fd);
+int dup2(int from, int to);
+int creat(const char *path, unsigned mode);
+int close(int fd);
+]])
 
 local support = {}
 
@@ -47,6 +53,21 @@ function support.write(path, text)
   local file = assert(io.open(path, "wb"))
   file:write(text)
   file:close()
+end
+
+-- What f writes to stderr.
+function support.stderr(f)
+  local path, before = os.tmpname(), ffi.C.dup(2)
+  local fd = ffi.C.creat(path, 384)
+  ffi.C.dup2(fd, 2)
+  local ok, message = pcall(f)
+  ffi.C.dup2(before, 2)
+  ffi.C.close(fd)
+  ffi.C.close(before)
+  local text = support.read(path)
+  os.remove(path)
+  if not ok then error(message, 0) end
+  return text
 end
 
 -- An empty folder for this test file, removed by the runner.

@@ -83,7 +83,8 @@ static uint32_t fail_magic(struct capture_reader *reader, const uint8_t *data)
 		if (memcmp(data, packed[i].bytes, packed[i].count) == 0)
 			return capture_fail(reader, "it is compressed with %s: unpack it first", packed[i].program);
 	if (magic == 0xa1b2cd34 || magic == 0x34cdb2a1)
-		return capture_fail(reader, "a pcap file with the longer packet headers of a patched libpcap (magic a1b2cd34): not read");
+		return capture_fail(reader,
+			"a pcap file with the longer packet headers of a patched libpcap (magic a1b2cd34): not read");
 	return capture_fail(reader, "no capture file: it begins with %02x%02x%02x%02x, neither pcap nor pcapng", data[0], data[1],
 		data[2], data[3]);
 }
@@ -217,7 +218,8 @@ bool capture_reader_end(struct capture_reader *reader, size_t left)
 			(unsigned long long)reader->packets + 1, (unsigned long long)reader->offset);
 	else if (left > 0 || reader->skip > 0 || reader->trailer > 0)
 		capture_fail(reader, "cut off: the file ends within the block that begins at byte %llu, after packet %llu",
-			(unsigned long long)(reader->trailer > 0 ? reader->block : reader->offset), (unsigned long long)reader->packets);
+			(unsigned long long)(reader->trailer > 0 ? reader->block : reader->offset),
+			(unsigned long long)reader->packets);
 	else if (reader->has_other && !reader->has_ethernet)
 		fail_link(reader, reader->other_link_type);
 	return reader->error[0] == '\0';

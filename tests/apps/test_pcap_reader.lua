@@ -1,4 +1,4 @@
--- pcap.reader: whole, damaged and endless files, all frame sizes, timing, rates, rounds, pipes, reload.
+-- pcap.reader: whole, damaged and endless files, all frame sizes, rounds, pipes, reload.
 local lu = require("luaunit")
 local ffi = require("ffi")
 local nf = require("nf.core")
@@ -6,29 +6,12 @@ local capture = require("support_capture")
 local support = require("support")
 
 ffi.cdef([[
-int dup(int fd);
-int dup2(int from, int to);
-int creat(const char *path, unsigned mode);
-int close(int fd);
 int mkfifo(const char *path, unsigned mode);
 int usleep(unsigned us);
 ]])
 
 local folder = support.folder()
 local file = folder .. "/in.pcap"
-
--- What f writes to stderr.
-local function stderr_of(f)
-  local path, before = folder .. "/stderr", ffi.C.dup(2)
-  local fd = ffi.C.creat(path, 384)
-  ffi.C.dup2(fd, 2)
-  local ok, message = pcall(f)
-  ffi.C.dup2(before, 2)
-  ffi.C.close(fd)
-  ffi.C.close(before)
-  assert(ok, message)
-  return support.read(path)
-end
 
 local function reader(params, old)
   params.file = params.file or file
@@ -244,7 +227,7 @@ function TestReader:testDamagedFileIsReadAsFarAsItGoesAndReportedOnce()
   local text = capture.pcap({ packets[1], packets[2], { data = "", captured = 999999 }, packets[3] })
   support.write(file, text)
   local app, list
-  local output = stderr_of(function ()
+  local output = support.stderr(function ()
     app = reader({ loop = 3 })
     list = read_all(app)
   end)
@@ -260,7 +243,7 @@ function TestReader:testDamageFarFromTheEndOfALongFile()
   table.insert(packets, 100, { data = "", captured = 999999 })
   support.write(file, capture.pcap(packets))
   for _, rounds in ipairs({ 1, 3 }) do
-    stderr_of(function ()
+    support.stderr(function ()
       local app = reader({ loop = rounds })
       local list = read_all(app)
       lu.assertEquals(#list, 99 * rounds)
@@ -273,7 +256,7 @@ end
 function TestReader:testCutOffFile()
   local text = capture.pcap(capture.packets(3))
   support.write(file, text:sub(1, -2))
-  local output = stderr_of(function ()
+  local output = support.stderr(function ()
     local app = reader({})
     lu.assertEquals(#read_all(app), 2)
     lu.assertEquals(support.counter(app, "damaged"), 1)
@@ -285,7 +268,7 @@ end
 function TestReader:testFileThatIsNoCapture()
   for text, message in pairs({ [""] = "the file is empty", ["hello, world"] = "no capture file: it begins with 68656c6c" }) do
     support.write(file, text)
-    local output = stderr_of(function ()
+    local output = support.stderr(function ()
       local app = reader({ loop = 0 })
       lu.assertEquals(#read_all(app), 0)
       lu.assertEquals(support.counter(app, "damaged"), 1)
@@ -302,107 +285,6 @@ function TestReader:testFilesThatCannotBeOpened()
   ok, message = pcall(reader, { file = folder })
   lu.assertFalse(ok)
   lu.assertStrContains(message, ("app 'x': %s is a folder"):format(folder))
-end
-
-function TestReader:testRateExcludesOriginalTiming()
-  local app, messages = support.new("pcap.reader", { file = file, rate = "1Mpps", timing = "original" })
-  lu.assertNil(app)
-  lu.assertEquals(messages, { "app 'x': key 'rate': cannot be given together with timing = \"original\"" })
-end
-
--- When packets come out: pull at each of the reader's own deadlines; gives the clock's time of each packet.
-local function times(app, count)
-  local list = {}
-  for _ = 1, 10000 do
-    if app.ended or #list >= count then break end
-    support.pull(app)
-    for _ = 1, nf.link_waiting(app.output[0]) do list[#list + 1] = nf.clock_time_ns end
-    receive(app, {})
-    local wake = app.class.wake_at(app)
-    if wake ~= 0xffffffffffffffffULL then
-      if nf.clock_virtual then nf.clock_set(wake) elseif wake > nf.clock_time_ns then nf.clock_time_ns = wake end
-    end
-  end
-  return list
-end
-
-local base = 1700000000000000000ULL
-
-function TestReader:testVirtualClockReleasesAtTheTimestamps()
-  local stamps = { 0, 10, 5, 10, 3000000000 }     -- one is out of order: it follows at once
-  local packets = {}
-  for i, at in ipairs(stamps) do packets[i] = { data = "x", time = base + at } end
-  support.write(file, capture.pcap(packets))
-  nf.clock_set(0)
-  local app = reader({ loop = 2 })
-  support.pull(app)
-  lu.assertEquals(nf.link_waiting(app.output[0]), 0)
-  lu.assertEquals(app.class.wake_at(app), base)
-  local list = times(app, 10)
-  local wanted = { 0, 10, 10, 10, 3000000000, 3000000000, 3000000010, 3000000010, 3000000010, 6000000000 }
-  for i, at in ipairs(wanted) do lu.assertEquals(list[i], base + at) end
-  lu.assertTrue(app.ended)
-  support.finish(app)
-end
-
-function TestReader:testOriginalTimingKeepsTheGapsFromNowOn()
-  local packets = {}
-  for i, at in ipairs({ 0, 1000, 1000, 700000000000 }) do packets[i] = { data = "x", time = base + at } end
-  support.write(file, capture.pcap(packets))
-  local app = reader({ timing = "original" })
-  local start = nf.clock_time_ns
-  local list = times(app, 4)
-  for i, at in ipairs({ 0, 1000, 1000, 700000000000 }) do lu.assertEquals(list[i], start + at) end
-  support.finish(app)
-end
-
-function TestReader:testHostileTimestamps()
-  local text = capture.section() .. capture.interface(1, "<", { options = capture.option(9, "\9") })
-  for _, time in ipairs({ 0ULL, 0xffffffffffffffffULL, 0ULL, 5ULL }) do text = text .. capture.enhanced({ data = "x", time = time }) end
-  support.write(file, text)
-  for _, virtual in ipairs({ true, false }) do
-    nf.clock_set_real()
-    if virtual then nf.clock_set(0) end
-    local app = reader({ timing = "original", loop = 3 })
-    lu.assertEquals(#times(app, 12), 12)
-    lu.assertTrue(app.ended)
-    support.finish(app)
-  end
-end
-
-function TestReader:testRates()
-  support.write(file, capture.pcap(capture.packets(30, { size = 125 })))
-  for rate, gap in pairs({ ["1Mpps"] = 1000, ["10M"] = 100000, ["3pps"] = 333333333 }) do
-    for _, virtual in ipairs({ true, false }) do
-      nf.clock_set_real()
-      if virtual then nf.clock_set(0) end
-      local app = reader({ rate = rate })
-      local list = times(app, 30)
-      lu.assertEquals(#list, 30)
-      if virtual then lu.assertEquals(list[1], base + 1000000) end
-      for i = 2, 30 do
-        local difference = tonumber(list[i] - list[i - 1])
-        lu.assertTrue(difference == gap or difference == gap + 1)
-      end
-      if rate == "3pps" then lu.assertEquals(list[30] - list[1], 9666666666ULL) end
-      support.finish(app)
-    end
-  end
-end
-
-function TestReader:testALateRateCatchesUpForAMillisecondOnly()
-  support.write(file, capture.pcap(capture.packets(100, { size = 60 }), {}))
-  local app = reader({ rate = "10000pps", loop = 0 })
-  support.pull(app)
-  nf.clock_time_ns = nf.clock_time_ns + 1000000000
-  local before = app.received
-  for _ = 1, 20 do
-    support.pull(app)
-    receive(app, {})
-  end
-  local burst = tonumber(app.received - before)
-  lu.assertTrue(burst >= 10 and burst <= 13, tostring(burst))
-  support.finish(app)
 end
 
 function TestReader:testReloadWithTheSameFileGoesOn()

@@ -6,9 +6,6 @@ local capture = require("support_capture")
 local support = require("support")
 
 ffi.cdef([[
-int dup(int fd);
-int dup2(int from, int to);
-int creat(const char *path, unsigned mode);
 int open(const char *path, int flags, ...);
 int close(int fd);
 int mkfifo(const char *path, unsigned mode);
@@ -30,18 +27,6 @@ local NEVER = 0xffffffffffffffffULL
 
 local folder = support.folder()
 local file = folder .. "/out.pcap"
-
-local function stderr_of(f)
-  local path, before = folder .. "/stderr", ffi.C.dup(2)
-  local fd = ffi.C.creat(path, 384)
-  ffi.C.dup2(fd, 2)
-  local ok, message = pcall(f)
-  ffi.C.dup2(before, 2)
-  ffi.C.close(fd)
-  ffi.C.close(before)
-  assert(ok, message)
-  return support.read(path)
-end
 
 local function writer(params, old)
   params = params or {}
@@ -306,7 +291,7 @@ end
 
 function TestWriter:testADeviceThatIsFull()
   local app
-  local output = stderr_of(function ()
+  local output = support.stderr(function ()
     app = writer({ file = "/dev/full" })
     write_all(app, capture.packets(10))
   end)
@@ -323,7 +308,7 @@ function TestWriter:testAFullDiskLeavesAWholeCapture()
   ffi.C.getrlimit(FILE_SIZE, before)
   limit.now, limit.most = 1500000, before.most
   local packets, app = capture.packets(3000, { size = 984 }), nil
-  local output = stderr_of(function ()
+  local output = support.stderr(function ()
     app = writer()
     ffi.C.setrlimit(FILE_SIZE, limit)
     write_all(app, packets)

@@ -1,5 +1,5 @@
-/* fuzz_capture -- a capture file from anywhere, read in one piece and in pieces as small as the first byte says: the same must come
- * out, and nothing outside the pieces may be touched. */
+/* fuzz_capture -- a capture file from anywhere, read in one piece and in pieces as small as the first byte says: the same must
+ * come out, and nothing outside the pieces may be touched. */
 #include "core/core.h"
 #include "lib/lib.h"
 

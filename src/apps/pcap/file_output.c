@@ -136,7 +136,8 @@ int file_output_new(struct file_output **result, const int *fd, uint32_t files, 
 	code = look_at(output);
 	if (code < 0)
 		goto fail;
-	memset(output->memory, 0, FILE_OUTPUT_BLOCKS * (size_t)FILE_OUTPUT_BLOCK);         /* the first page faults happen here, not later */
+	/* The first page faults happen here, not later. */
+	memset(output->memory, 0, FILE_OUTPUT_BLOCKS * (size_t)FILE_OUTPUT_BLOCK);
 	for (uint32_t i = 0; i < FILE_OUTPUT_BLOCKS; i++) {
 		output->block[i].job.run = write_block;
 		output->block[i].output = output;

@@ -252,11 +252,12 @@ static uint64_t reader_wake_at(const struct app *app)
 const struct app_class pcap_reader_class = {
 	.name = "pcap.reader",
 	.help = "Read the packets of a capture file (pcap or pcapng).\n"
-		"All Ethernet captures are read, in either byte order, with microseconds or nanoseconds; a frame check sequence that the "
-		"file says it has is taken off. Packets of interfaces that are not Ethernet are skipped and counted. A damaged or cut-off "
-		"file is read as far as it goes; then its fault is reported with the packet's number, and the counter 'damaged' goes up.\n"
-		"On virtual time packets are sent at their own timestamps, or at the rate that is given. When the file is read again, its "
-		"first packet follows at the time of the last one. A pipe is read until its writers have closed it.",
+		"All Ethernet captures are read, in either byte order, with microseconds or nanoseconds; a frame check sequence that "
+		"the file says it has is taken off. Packets of interfaces that are not Ethernet are skipped and counted. A damaged or "
+		"cut-off file is read as far as it goes; then its fault is reported with the packet's number, and the counter "
+		"'damaged' goes up.\n"
+		"On virtual time packets are sent at their own timestamps, or at the rate that is given. When the file is read "
+		"again, its first packet follows at the time of the last one. A pipe is read until its writers have closed it.",
 	.size = sizeof(struct reader),
 	.params = params,
 	.outputs = (const char *const[]){ "output", NULL },

@@ -46,7 +46,8 @@ static void writer_check(const struct app *app, struct errors *errors)
 	const struct writer *writer = (const struct writer *)app;
 
 	if (writer->files > 1 && writer->size == 0)
-		errors_add(errors, "app '%s': key 'size': needed for a ring of %u files, for example \"100M\"", app->name, writer->files);
+		errors_add(errors, "app '%s': key 'size': needed for a ring of %u files, for example \"100M\"", app->name,
+			writer->files);
 	if (writer->files == 1 && writer->size > 0)
 		errors_add(errors, "app '%s': key 'size': is for a ring: give 'files', 2 or more, too", app->name);
 }
@@ -255,11 +256,12 @@ static uint64_t writer_wake_at(const struct app *app)
 const struct app_class pcap_writer_class = {
 	.name = "pcap.writer",
 	.help = "Write packets into a capture file (pcap, nanoseconds).\n"
-		"Blocks of 1 MiB are written in the background; when all are full, packets wait in front of the writer, none is lost. "
-		"At a clean stop all is written. A ring of files keeps the latest packets: files = 10, size = \"100M\".\n"
-		"A packet's unfinished checksum is finished, and a VLAN tag beside it is put into it; a frame that its sender left to be "
-		"segmented is written as it is. When the disk is full or fails, the file is cut behind the last whole packet, the error is "
-		"reported, and all further packets are dropped; the counter 'unwritten' tells how many were taken and are not in it.",
+		"Blocks of 1 MiB are written in the background; when all are full, packets wait in front of the writer, none is "
+		"lost. At a clean stop all is written. A ring of files keeps the latest packets: files = 10, size = \"100M\".\n"
+		"A packet's unfinished checksum is finished, and a VLAN tag beside it is put into it; a frame that its sender left "
+		"to be segmented is written as it is. When the disk is full or fails, the file is cut behind the last whole "
+		"packet, the error is reported, and all further packets are dropped; the counter 'unwritten' tells how many were "
+		"taken and are not in it.",
 	.size = sizeof(struct writer),
 	.params = params,
 	.inputs = (const char *const[]){ "input", NULL },

@@ -115,7 +115,7 @@ local function new_environment(require_function)
     "select", "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall" }) do env[name] = _G[name] end
   for _, name in ipairs({ "bit", "coroutine", "math", "string", "table" }) do env[name] = copy(_G[name]) end
   env.string.dump = nil
-  env.os = { clock = os.clock, time = os.time, date = os.date }
+  env.os = { clock = os.clock, time = os.time }
   env._G = env
   return env
 end

@@ -8,7 +8,7 @@ local host = ...
 local ffi, is_unsafe = host.ffi, host.is_unsafe
 local _G, assert, error, load, pairs, rawget, rawset, select, tostring, type =
   _G, assert, error, load, pairs, rawget, rawset, select, tostring, type
-local concat, format, gsub = table.concat, string.format, string.gsub
+local concat, floor, format, gsub = table.concat, math.floor, string.format, string.gsub
 
 -- Names that stay. print is made below.
 local kept = {
@@ -22,7 +22,7 @@ for name in pairs(_G) do
   if not is_kept[name] then _G[name] = nil end
 end
 rawset(string, "dump", nil)
-_G.os = { clock = os.clock, date = os.date, time = os.time }
+_G.os = { clock = os.clock }
 math.randomseed(host.seed)
 
 -- load, without bytecode.
@@ -60,6 +60,10 @@ else
 end
 local C = ffi.C
 local script = ffi.cast("struct script *", host.script)
+
+-- The time of day as the run has it. os.date and other uses of os.time take a lock of the C library, which an app must not hold
+-- when it is stopped.
+function _G.os.time() return floor(C.script_app_wall(script)) end
 
 -- Raise the error of a refused call, in the name of the app's line that made it: the caller of the caller.
 local messages = {

@@ -161,10 +161,11 @@ void script_param_push(lua_State *L, const struct param *params, const void *bas
 void script_watch_enter(struct script *s);
 void script_watch_leave(void);
 /* The C stack of the watched call is full: leave it. Returns when there is no such call. */
-void script_watch_overflow(int signal, const void *context);
+void script_watch_overflow(const void *context);
 
-/* script_stack -- catch the end of the C stack of this thread, with script_watch_overflow; no longer. */
-int script_stack_start(void) __attribute__((warn_unused_result));
+/* script_stack -- catch the end of the C stack of this thread, with script_watch_overflow, where no watch_signal comes in
+ * between; no longer. */
+int script_stack_start(int watch_signal) __attribute__((warn_unused_result));
 void script_stack_stop(void);
 
 /* An instance runs from now on; no longer. Packet thread, or the engine does not run. */

@@ -30,12 +30,13 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	uintptr_t address = (uintptr_t)info->si_addr, pointer = stack_pointer(context);
 
+	(void)signal;
 	if (address + NEAR > pointer && address < pointer + NEAR)
-		script_watch_overflow(signal, context);
+		script_watch_overflow(context);
 	sigaction(SIGSEGV, &former_action, NULL);
 }
 
-int script_stack_start(void)
+int script_stack_start(int watch_signal)
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
@@ -44,6 +45,7 @@ int script_stack_start(void)
 	if (own.ss_sp == MAP_FAILED)
 		return nf_fail(ENOMEM, "no memory for a signal stack");
 	sigemptyset(&action.sa_mask);
+	sigaddset(&action.sa_mask, watch_signal);
 	if (sigaltstack(&own, &former) < 0 || sigaction(SIGSEGV, &action, &former_action) < 0) {
 		munmap(own.ss_sp, OWN_STACK);
 		return nf_fail(errno, "no signal stack: %s", strerror(errno));

@@ -15,7 +15,8 @@
  *
  * After STUCK budgets without a way out the worker ends, with a message that names the app. That takes a foreign function which
  * never returns, so an `unsafe` module: from those, calls of C are not left, since nobody knows what they hold. The full C
- * stack (script_stack) is met in the same way, except that it does not let anybody look again. */
+ * stack (script_stack) does not let anybody look again: the call is left at once, from the C library too, since all that LuaJIT
+ * calls there are functions on strings and memory, which hold no lock; but not from the unwinder. */
 #include "core/script_app.h"
 
 #include <link.h>
@@ -29,6 +30,7 @@ enum { PATIENCE = 10, STUCK = 100, RANGES = 256, WATCH_SIGNAL = SIGVTALRM };
 /* The executable parts of all loaded objects; those of the binary itself come first. */
 static struct range {
 	uintptr_t start, stop;
+	bool is_unwinder;               /* libgcc, which holds a lock while it looks for the frames of compiled code */
 } range[RANGES];
 static uint32_t range_count, own_count;
 
@@ -66,6 +68,7 @@ static int add_ranges(struct dl_phdr_info *info, size_t size, void *full)
 		}
 		range[range_count].start = info->dlpi_addr + part->p_vaddr;
 		range[range_count].stop = info->dlpi_addr + part->p_vaddr + part->p_memsz;
+		range[range_count].is_unwinder = strstr(info->dlpi_name, "libgcc_s") != NULL;
 		range_count++;
 	}
 	if (own_count == 0)
@@ -73,13 +76,13 @@ static int add_ranges(struct dl_phdr_info *info, size_t size, void *full)
 	return 0;
 }
 
-enum place { IN_COMPILED, IN_BINARY, IN_LIBRARY };
+enum place { IN_COMPILED, IN_BINARY, IN_LIBRARY, IN_UNWINDER };
 
 static enum place place_of(uintptr_t pc)
 {
 	for (uint32_t i = 0; i < range_count; i++)
 		if (pc >= range[i].start && pc < range[i].stop)
-			return i < own_count ? IN_BINARY : IN_LIBRARY;
+			return i < own_count ? IN_BINARY : range[i].is_unwinder ? IN_UNWINDER : IN_LIBRARY;
 	return IN_COMPILED;
 }
 
@@ -112,12 +115,13 @@ static void hook(lua_State *L, lua_Debug *at)
 	lua_error(L);
 }
 
-static void leave(struct script *s, int signal)
+static __attribute__((noreturn)) void leave(struct script *s)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, signal);
+	sigaddset(&set, WATCH_SIGNAL);
+	sigaddset(&set, SIGSEGV);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	siglongjmp(s->leave, 1);
 }
@@ -131,13 +135,13 @@ static __attribute__((noreturn)) void give_up(const struct script *s)
 }
 
 /* The present call has used too much time. */
-static void act(struct script *s, int signal, enum place place, uint64_t used_ns)
+static void act(struct script *s, enum place place, uint64_t used_ns)
 {
 	s->over = true;
 	if (place == IN_COMPILED)
-		leave(s, signal);
+		leave(s);
 	if (place == IN_BINARY && !s->busy && !s->is_unsafe && used_ns > PATIENCE * s->budget_ns)
-		leave(s, signal);
+		leave(s);
 	if (used_ns > STUCK * s->budget_ns)
 		give_up(s);
 	/* Off and on again: when the signal came while LuaJIT changed its dispatch table, that makes it do so once more. */
@@ -151,6 +155,7 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 	int saved = errno;
 	uint64_t now, used;
 
+	(void)signal;
 	(void)info;
 	if (s == NULL)
 		return;
@@ -161,20 +166,20 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 	}
 	used = now - seen_cpu_ns;
 	if (used > s->budget_ns)
-		act(s, signal, place_of(program_counter(context)), used);
+		act(s, place_of(program_counter(context)), used);
 	errno = saved;
 }
 
-void script_watch_overflow(int signal, const void *context)
+void script_watch_overflow(const void *context)
 {
 	struct script *s = watched;
 
 	if (s == NULL)
 		return;
 	s->deep = true;
-	if (place_of(program_counter(context)) == IN_LIBRARY || s->busy || s->is_unsafe)
+	if (place_of(program_counter(context)) == IN_UNWINDER || s->busy || s->is_unsafe)
 		give_up(s);
-	leave(s, signal);
+	leave(s);
 }
 
 void script_watch_enter(struct script *s)
@@ -232,7 +237,7 @@ void script_watch_remove(struct script *s)
 
 int script_watch_start(void)
 {
-	struct sigaction action = { .sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct sigaction action = { .sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WATCH_SIGNAL };
 	bool full = false;
 	int code;
@@ -245,11 +250,12 @@ int script_watch_start(void)
 		return nf_fail(EOVERFLOW, "too many libraries are loaded for the watch over Lua apps");
 	sigemptyset(&action.sa_mask);
 	event._sigev_un._tid = gettid();
-	if (sigaction(WATCH_SIGNAL, &action, NULL) < 0 || timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
-		return nf_fail(errno, "no timer for the watch over Lua apps: %s", strerror(errno));
-	code = script_stack_start();
-	if (code < 0) {
-		timer_delete(timer);
+	code = script_stack_start(WATCH_SIGNAL);
+	if (code < 0)
+		return code;
+	if (sigaction(WATCH_SIGNAL, &action, NULL) < 0 || timer_create(CLOCK_MONOTONIC, &event, &timer) < 0) {
+		code = nf_fail(errno, "no timer for the watch over Lua apps: %s", strerror(errno));
+		script_stack_stop();
 		return code;
 	}
 	has_timer = true;

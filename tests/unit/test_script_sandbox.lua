@@ -37,7 +37,7 @@ local function holds(condition, head) lu.assertNil(run("assert(" .. condition ..
 
 function TestSandbox:testGlobals()
   for _, name in ipairs({ "debug", "io", "ffi", "jit", "package", "getfenv", "setfenv", "newproxy", "module", "dofile", "loadfile",
-    "gcinfo", "arg", "string.dump", "os.execute", "os.exit", "os.remove", "os.rename", "os.getenv", "os.tmpname", "os.setlocale" }) do
+    "gcinfo", "arg", "string.dump", "os.execute", "os.exit", "os.remove", "os.rename", "os.getenv", "os.tmpname", "os.setlocale", "os.date" }) do
     holds(name .. " == nil")
   end
   for _, name in ipairs({ "assert", "pcall", "pairs", "setmetatable", "string.format", "table.concat", "math.floor", "bit.band",
@@ -55,7 +55,7 @@ coroutine.running() coroutine.status() coroutine.wrap() coroutine.yield() error(
 link.receive() link.room() link.send() load() loadstring() math math.abs() math.acos() math.asin() math.atan() math.atan2()
 math.ceil() math.cos() math.cosh() math.deg() math.exp() math.floor() math.fmod() math.frexp() math.huge math.ldexp() math.log()
 math.log10() math.max() math.min() math.modf() math.pi math.pow() math.rad() math.random() math.randomseed() math.sin()
-math.sinh() math.sqrt() math.tan() math.tanh() next() os os.clock() os.date() os.time() packet.append() packet.bytes()
+math.sinh() math.sqrt() math.tan() math.tanh() next() os os.clock() os.time() packet.append() packet.bytes()
 packet.copy() packet.free() packet.hash() packet.length() packet.new() packet.port() packet.prepend() packet.set_bytes()
 packet.set_hash() packet.set_u16() packet.set_u32() packet.set_u8() packet.set_vlan() packet.strip() packet.timestamp()
 packet.truncate() packet.u16() packet.u32() packet.u8() packet.vlan() pairs() pcall() print() random.below() random.chance()

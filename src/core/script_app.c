@@ -71,6 +71,7 @@ static bool call(struct script *s, enum script_index function)
 	int status;
 
 	s->over = s->deep = false;
+	s->late = 0;
 	s->running = true;
 	status = enter(s, function);
 	s->running = false;

@@ -45,6 +45,7 @@ struct script {
 	uint32_t holds;                 /* packets that it may keep between calls */
 	int line[SCRIPT_TOP];           /* where its functions begin; 0: unknown */
 
+	uint32_t late;                  /* packets that the present call handed over when it was over its budget */
 	bool running;                   /* within a call of the packet thread */
 	volatile bool busy;             /* a packet is being handed over: this must not be left halfway */
 	volatile bool over, deep;       /* the watch found the present call over its budget, or at the end of the C stack */
@@ -65,6 +66,10 @@ static inline const struct script_class *script_class_of(const struct app *app)
 	return (const struct script_class *)app->class;
 }
 
+/* A call that is over its budget has just handed over a packet. Returns unless it does so again and again: then compiled code
+ * does it, which looks at no hook, and the watch may never meet it outside of such a hand-over. */
+void script_watch_late(struct script *s);
+
 /* Around each change of who owns a packet: the watch does not leave the call in between. The fences keep the compiler from
  * moving the change out. */
 static inline void script_app_busy(struct script *s)
@@ -77,6 +82,8 @@ static inline void script_app_done(struct script *s)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	s->busy = false;
+	if (__builtin_expect(s->over, 0))
+		script_watch_late(s);
 }
 
 /* script_packet -- the table of the packets that an instance has. Inline: as calls they cost half a nanosecond a hop. */

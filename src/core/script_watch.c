@@ -11,6 +11,7 @@
  *                           error at each instruction, so that a pcall does not swallow it, and look again: the interpreter
  *                           gets there at once, and what returns to compiled code is met there. After PATIENCE budgets it must
  *                           be a library call that takes too long: leave it too, unless a packet is being handed over.
+ *                           A loop that does little else ends after LATE more of them.
  *   in another library      the C library, the unwinder: may hold locks. Set the hook and look again.
  *
  * After STUCK budgets without a way out the worker ends, with a message that names the app. That takes a foreign function which
@@ -25,7 +26,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { PATIENCE = 10, STUCK = 100, RANGES = 256, WATCH_SIGNAL = SIGVTALRM };
+enum { PATIENCE = 10, STUCK = 100, LATE = 100, RANGES = 256, WATCH_SIGNAL = SIGVTALRM };
 
 /* The executable parts of all loaded objects; those of the binary itself come first. */
 static struct range {
@@ -168,6 +169,12 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 	if (used > s->budget_ns)
 		act(s, place_of(program_counter(context)), used);
 	errno = saved;
+}
+
+void script_watch_late(struct script *s)
+{
+	if (s == watched && ++s->late > LATE)
+		leave(s);
 }
 
 void script_watch_overflow(const void *context)

@@ -88,6 +88,12 @@ function TestLink:testAnyMixOfCallsKeepsTheOrder()
     number = number + 1
     return packet(number % 2000)
   end
+  local sent = { 0, 0 }
+  local function put(model, length)
+    model[#model + 1] = length
+    local i = model == models[1] and 1 or 2
+    sent[i] = sent[i] + length
+  end
   local function take(model, n)
     local taken = {}
     for i = 1, n do taken[i] = table.remove(model, 1) end
@@ -97,14 +103,14 @@ function TestLink:testAnyMixOfCallsKeepsTheOrder()
     function(link, model)
       if nf.link_room(link) == 0 then return end
       local p = fresh()
-      model[#model + 1] = p.length
+      put(model, p.length)
       nf.link_send(link, p)
     end,
     function(link, model, n)
       n = math.min(n, nf.link_room(link))
       for i = 0, n - 1 do
         burst[i] = fresh()
-        model[#model + 1] = burst[i].length
+        put(model, burst[i].length)
       end
       nf.link_send_burst(link, burst, n)
     end,
@@ -130,12 +136,19 @@ function TestLink:testAnyMixOfCallsKeepsTheOrder()
     function(link, model, n, other, other_model)
       n = math.min(n, #model, nf.link_room(other))
       lu.assertEquals(nf.link_move(link, other, n), n)
-      for _, length in ipairs(take(model, n)) do other_model[#other_model + 1] = length end
+      for _, length in ipairs(take(model, n)) do put(other_model, length) end
+    end,
+    function(link, model, n, other, other_model)
+      n = math.min(n, #model, nf.link_room(other))
+      local bytes = 0
+      for i = 1, n do bytes = bytes + model[i] end
+      nf.link_pass(link, other, n, bytes)
+      for _, length in ipairs(take(model, n)) do put(other_model, length) end
     end,
     function(link, model, n, other, other_model)
       n = math.min(n, #model, nf.link_room(other))
       lu.assertEquals(nf.link_copy(link, other, n), n)
-      for i = 1, n do other_model[#other_model + 1] = model[i] end
+      for i = 1, n do put(other_model, model[i]) end
     end,
   }
   math.randomseed(1)
@@ -148,7 +161,9 @@ function TestLink:testAnyMixOfCallsKeepsTheOrder()
       if #models[i] > 0 then lu.assertEquals(nf.link_peek(links[i], #models[i] - 1).length, models[i][#models[i]]) end
     end
   end
+  -- Each link has counted the bytes of all that went in, as have the models.
   for i = 1, 2 do
+    lu.assertEquals(tonumber(links[i].bytes), sent[i])
     lu.assertEquals(links[i].dropped, 0ULL)
     nf.link_free(links[i], 1024)
   end

@@ -75,4 +75,47 @@ function TestPacket:testPoolEndsAndRecovers()
   nf.packet_free(p)
 end
 
+function TestPacket:testBurstsOfAnyLengthAreEmptyAndAllDifferent()
+  local burst = ffi.new("struct packet *[130]")
+  for n = 0, 130 do
+    lu.assertEquals(nf.packet_alloc_burst("PACKET_STANDARD", burst, n), n)
+    lu.assertEquals(nf.memory_in_use(), 0ULL + n)
+    local seen = {}
+    for i = 0, n - 1 do
+      local address = tostring(burst[i])
+      lu.assertNil(seen[address])
+      seen[address] = true
+      lu.assertEquals(burst[i].length, 0)
+      lu.assertEquals(burst[i].meta.hash, 0)
+      lu.assertEquals(nf.packet_headroom(burst[i]), 128)
+      nf.packet_append(burst[i], 100)
+      burst[i].meta.hash = 7
+    end
+    nf.packet_free_burst(burst, n)
+    lu.assertEquals(nf.memory_in_use(), 0ULL)
+  end
+end
+
+function TestPacket:testABurstIsWhatThePoolHas()
+  local pool = nf.packet_pool[0]
+  local all, burst = pool.count, ffi.new("struct packet *[?]", pool.count + 1)
+  lu.assertEquals(nf.packet_alloc_burst("PACKET_STANDARD", burst, all + 1), all)
+  lu.assertEquals(pool.exhausted, 1ULL)
+  lu.assertEquals(nf.packet_alloc_burst("PACKET_STANDARD", burst, 0), 0)
+  nf.packet_free_burst(burst, all)
+  lu.assertEquals(pool.count, all)
+end
+
+function TestPacket:testABurstOfSeveralSizesGoesBackToItsPools()
+  support.memory(2000, 50)
+  local burst = ffi.new("struct packet *[40]")
+  local standard, jumbo = nf.packet_pool[0].count, nf.packet_pool[1].count
+  for i = 0, 39 do burst[i] = nf.packet_alloc_size(i % 7 == 3 and "PACKET_JUMBO" or "PACKET_STANDARD") end
+  lu.assertEquals(nf.packet_pool[1].count, jumbo - 6)
+  nf.packet_free_burst(burst, 40)
+  lu.assertEquals(nf.packet_pool[0].count, standard)
+  lu.assertEquals(nf.packet_pool[1].count, jumbo)
+  for i = 0, jumbo - 1 do lu.assertEquals(nf.packet_pool[1].stack[i].size, 1) end
+end
+
 os.exit(lu.LuaUnit.run())

@@ -1,8 +1,10 @@
 /* packet -- see packet.h: the calls that are not inline. */
 #include "core/core.h"
 
+extern inline void packet_clear(struct packet *p);
 extern inline struct packet *packet_alloc_size(enum packet_size size);
 extern inline struct packet *packet_alloc(void);
+extern inline uint32_t packet_take_burst(enum packet_size size, struct packet **burst, uint32_t n);
 extern inline uint32_t packet_alloc_burst(enum packet_size size, struct packet **burst, uint32_t n);
 extern inline void packet_free(struct packet *p);
 extern inline void packet_free_burst(struct packet *const *burst, uint32_t n);

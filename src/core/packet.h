@@ -82,6 +82,16 @@ void packet_debug_check(const struct packet *p);
 /* Debug builds: from now on app `name` is the holder of what is taken, sent or freed. */
 void packet_debug_hold(const char *name);
 
+/* Make a packet empty: length 0, headroom PACKET_HEADROOM, no metadata. */
+inline void packet_clear(struct packet *p)
+{
+	typedef uint64_t vector __attribute__((vector_size(32), aligned(1), may_alias));
+
+	p->data = (uint8_t *)(p + 1) + PACKET_HEADROOM;
+	p->length = 0;
+	*(vector *)&p->meta = (vector){ 0, 0, 0, 0 };
+}
+
 /* Take an empty packet of a size: length 0, headroom PACKET_HEADROOM, no metadata.
  *   fails: NULL when the worker has none left (the pool counts it)
  *   owner: the caller
@@ -99,9 +109,7 @@ inline struct packet *packet_alloc_size(enum packet_size size)
 	pool->taken++;
 	if (PACKET_DEBUG)
 		packet_debug_alloc(p);
-	p->data = (uint8_t *)(p + 1) + PACKET_HEADROOM;
-	p->length = 0;
-	__builtin_memset(&p->meta, 0, sizeof(p->meta));
+	packet_clear(p);
 	return p;
 }
 
@@ -110,11 +118,11 @@ inline struct packet *packet_alloc(void)
 	return packet_alloc_size(PACKET_STANDARD);
 }
 
-/* Take up to n empty packets of a size, as packet_alloc_size does; gives how many.
+/* Take up to n packets of a size as they are; the caller makes each of them empty with packet_clear, where it fills it.
+ * Gives how many.
  *   owner: the caller */
-inline uint32_t packet_alloc_burst(enum packet_size size, struct packet **burst, uint32_t n)
+inline uint32_t packet_take_burst(enum packet_size size, struct packet **burst, uint32_t n)
 {
-	typedef uint64_t vector __attribute__((vector_size(32), aligned(1), may_alias));
 	struct packet_pool *pool = &packet_pool[size];
 	struct packet **top;
 
@@ -126,15 +134,20 @@ inline uint32_t packet_alloc_burst(enum packet_size size, struct packet **burst,
 	pool->taken += n;
 	top = pool->stack + pool->count;
 	for (uint32_t i = 0; i < n; i++) {
-		struct packet *p = top[i];
-
+		burst[i] = top[i];
 		if (PACKET_DEBUG)
-			packet_debug_alloc(p);
-		p->data = (uint8_t *)(p + 1) + PACKET_HEADROOM;
-		p->length = 0;
-		*(vector *)&p->meta = (vector){ 0, 0, 0, 0 };
-		burst[i] = p;
+			packet_debug_alloc(burst[i]);
 	}
+	return n;
+}
+
+/* Take up to n empty packets of a size, as packet_alloc_size does; gives how many.
+ *   owner: the caller */
+inline uint32_t packet_alloc_burst(enum packet_size size, struct packet **burst, uint32_t n)
+{
+	n = packet_take_burst(size, burst, n);
+	for (uint32_t i = 0; i < n; i++)
+		packet_clear(burst[i]);
 	return n;
 }
 

@@ -271,9 +271,11 @@ static uint32_t make_plain(struct source *source, struct packet **burst, uint32_
 	const uint8_t *bytes = source->frame->bytes;
 	uint32_t length = source->frame->length;
 
-	n = packet_alloc_burst(PACKET_STANDARD, burst, n);
-	for (uint32_t i = 0; i < n; i++)
+	n = packet_take_burst(PACKET_STANDARD, burst, n);
+	for (uint32_t i = 0; i < n; i++) {
+		packet_clear(burst[i]);
 		copy_frame(burst[i], bytes, length);
+	}
 	return n;
 }
 

@@ -1,6 +1,9 @@
 /* graph_tree -- the tree of lines that a drawing of a graph follows. See graph_draw.h. */
 #include "core/graph_draw.h"
 
+/* Branches within branches; what is behind more begins a tree of its own, so that a list stays readable and finite. */
+enum { DEEPEST = 40 };
+
 static void sort_outputs(struct graph_tree *tree)
 {
 	const struct graph_worker *worker = tree->worker;
@@ -21,14 +24,16 @@ static void sort_outputs(struct graph_tree *tree)
 bool graph_tree_make(struct graph_tree *tree, const struct graph_worker *worker)
 {
 	size_t apps = worker->app_count + 1;
+	uint32_t *depth;
 
 	*tree = (struct graph_tree){ .worker = worker };
-	tree->column = calloc(3 * apps + worker->link_count, sizeof(*tree->column));
+	tree->column = calloc(4 * apps + worker->link_count, sizeof(*tree->column));
 	if (tree->column == NULL)
 		return false;
 	tree->parent = tree->column + apps;
 	tree->first = tree->parent + apps;
-	tree->next = tree->first + apps;
+	depth = tree->first + apps;
+	tree->next = depth + apps;
 	sort_outputs(tree);
 	for (uint32_t i = 0; i < worker->app_count; i++)
 		tree->parent[i] = UINT32_MAX;
@@ -39,11 +44,13 @@ bool graph_tree_make(struct graph_tree *tree, const struct graph_worker *worker)
 			tree->columns = column + 1;
 		for (uint32_t l = tree->first[app]; l != UINT32_MAX; l = tree->next[l]) {
 			const struct graph_link *link = &worker->link[l];
+			uint32_t deeper = depth[app] + (tree->next[tree->first[app]] != UINT32_MAX);
 
-			if (link->back || (tree->parent[link->to] != UINT32_MAX && tree->column[link->to] > column))
+			if (deeper > DEEPEST || link->back || (tree->parent[link->to] != UINT32_MAX && tree->column[link->to] > column))
 				continue;
 			tree->parent[link->to] = l;
 			tree->column[link->to] = column + 1;
+			depth[link->to] = deeper;
 		}
 	}
 	return true;

@@ -345,6 +345,22 @@ function TestGraph:testWideGraphsAreListed()
   lu.assertStrContains(output, "t10  basic.tee\nt11  basic.tee\n├─ a ─▶ t12  basic.tee\n│   (x) z  basic.sink\n└─ b ─▶ z.y\n")
 end
 
+function TestGraph:testDeepBranchesBeginAgainAtTheLeft()
+  local output, code = graph([[
+    local apps, links, last = { s = { "basic.source" }, z = { "basic.sink" } }, {}, "s"
+    for i = 1, 100 do
+      apps["t" .. i] = { "basic.tee" }
+      links[#links + 1] = last .. " -> t" .. i .. ".input"
+      links[#links + 1] = "t" .. i .. ".b -> z.i" .. i
+      last = "t" .. i .. ".a"
+    end
+    links[#links + 1] = last .. " -> z.last"
+    return { apps = apps, links = links }]])
+  lu.assertEquals(code, 0)
+  lu.assertTrue(output:find("└─ a ─▶ t42.input\n", 1, true) ~= nil)
+  lu.assertTrue(output:find("\nt42  basic.tee\n├─ b ─▶ z.i42\n", 1, true) ~= nil)
+end
+
 function TestGraph:testWorkersHaveHeadings()
   local output = graph([[return { workers = {
     one = { cpu = 2, apps = { s = { "basic.source" }, k = { "basic.sink" } }, links = { "s -> k" } },

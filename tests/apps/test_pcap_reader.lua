@@ -278,6 +278,16 @@ function TestReader:testFileThatIsNoCapture()
   end
 end
 
+function TestReader:testAReadThatFails()
+  local output = support.stderr(function ()
+    local app = reader({ file = "/proc/self/mem", loop = 0 })      -- nothing is mapped at its beginning
+    lu.assertEquals(#read_all(app), 0)
+    lu.assertEquals(support.counter(app, "damaged"), 1)
+    support.finish(app)
+  end)
+  lu.assertEquals(output, "nf: error: app 'x': /proc/self/mem: Input/output error; packets read: 0\n")
+end
+
 function TestReader:testFilesThatCannotBeOpened()
   local ok, message = pcall(reader, { file = folder .. "/none.pcap" })
   lu.assertFalse(ok)

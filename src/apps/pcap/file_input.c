@@ -112,11 +112,12 @@ int file_input_new(struct file_input **result, int fd, uint32_t front, bool repe
 		nf_fail(ENOMEM, "no memory for its blocks");
 		goto fail;
 	}
-	memset(input->memory, 0, FILE_INPUT_BLOCKS * stride);   /* the first page faults happen here, not later */
 	for (uint32_t i = 0; i < FILE_INPUT_BLOCKS; i++) {
 		input->block[i].job.run = read_block;
 		input->block[i].input = input;
 		input->block[i].data = input->memory + i * stride + front;
+		/* The first page faults happen here, not later. */
+		memset(input->block[i].data, 0, FILE_INPUT_BLOCK + FILE_INPUT_SLACK);
 	}
 	*result = input;
 	return 0;
@@ -146,12 +147,15 @@ struct file_input_block *file_input_block(struct file_input *input)
 {
 	struct file_input_block *block = &input->block[input->next];
 
+	/* Without the house-keeping thread a job runs where it is submitted: reading ahead would only push blocks out of the
+	 * cache (frames of 1,514 bytes cost 360 ns with it, 315 without). */
+	if (input->blocks == 0)
+		input->blocks = job_event_fd() >= 0 && !clock_virtual ? FILE_INPUT_BLOCKS : 1;
 	if (block->ready)
 		return block;
-	/* Nothing is on its way: the first call. All blocks are asked for, in the order of the file. */
-	if (job_is_idle(&block->job))
-		for (uint32_t i = 0; i < FILE_INPUT_BLOCKS; i++)
-			job_submit(&input->block[(input->next + i) % FILE_INPUT_BLOCKS].job);
+	if (job_is_idle(&block->job))           /* nothing is on its way: ask for all, in the order of the file */
+		for (uint32_t i = 0; i < input->blocks; i++)
+			job_submit(&input->block[(input->next + i) % input->blocks].job);
 	if (!job_finished(&block->job))
 		return NULL;
 	block->ready = true;
@@ -162,11 +166,12 @@ void file_input_done(struct file_input *input)
 {
 	struct file_input_block *block = &input->block[input->next];
 
-	input->next = (input->next + 1) % FILE_INPUT_BLOCKS;
+	input->next = (input->next + 1) % input->blocks;
 	if (block->whole)
 		return;
 	block->ready = false;
-	job_submit(&block->job);
+	if (input->blocks > 1)
+		job_submit(&block->job);
 }
 
 bool file_input_same(const struct file_input *a, const struct file_input *b)

@@ -4,8 +4,8 @@
 #include "core/core.h"
 
 enum {
-	FILE_INPUT_BLOCKS = 4,
-	FILE_INPUT_BLOCK = 1 << 20,     /* bytes: 13,000 of the shortest frames, so that a late thread has caught up in time */
+	FILE_INPUT_BLOCKS = 16,         /* 4 MiB in all: a late thread has caught up in time */
+	FILE_INPUT_BLOCK = 256 << 10,   /* bytes: without a thread they are still in the second-level cache when they are used */
 	FILE_INPUT_SLACK = 64           /* bytes that may be read behind a block; undefined */
 };
 
@@ -25,6 +25,7 @@ struct file_input {
 	uint8_t *memory;
 	uint64_t offset;                /* of the next read; house-keeping thread */
 	uint32_t next;                  /* the block whose turn it is; packet thread */
+	uint32_t blocks;                /* how many are used; 0 before the first call */
 	int fd;
 	bool is_regular;                /* has a size and positions; else a pipe, a terminal, ... */
 	bool is_unnamed;                /* not a pipe with a name, which has not ended before its writer came */

@@ -1,7 +1,7 @@
 /* help_export -- the manual page and the completion for bash, made from the table of programs. See help.h. */
 #include "program/help.h"
 
-/* Print text with what roff would take for its own escaped; each line of it is a line of output. */
+/* Print text with what roff would take for its own escaped. */
 static void roff(FILE *out, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
@@ -42,10 +42,14 @@ static void roff_program(FILE *out, const struct program *program)
 	fputc('\n', out);
 	for (const struct program_option *o = program->options; o != NULL && o->name != NULL; o++)
 		roff_option(out, o);
-	if (details != NULL) {
-		fputs(".PP\n.nf\n", out);
-		roff(out, details, strlen(details));
-		fputs("\n.fi\n", out);
+	/* Each line of the help is a paragraph; man fills it to the width of the terminal. */
+	while (details != NULL && *details != '\0') {
+		size_t length = strcspn(details, "\n");
+
+		fputs(".PP\n", out);
+		roff(out, details, length);
+		fputc('\n', out);
+		details += length + (details[length] == '\n');
 	}
 }
 

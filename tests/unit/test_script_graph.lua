@@ -151,8 +151,46 @@ function TestScriptGraph:testReload()
   local _, balances, sentence = graphs.ledger(engine)
   lu.assertTrue(balances, sentence)
   lu.assertEquals(nf.memory_in_use(), 0ULL)
+  -- What was dropped of the old instance is carried into the totals of the new one.
+  lu.assertEquals(support.reason(app, "reload"), 100)
   nf.engine_free(engine)
   for _, graph in ipairs({ old, new, same }) do
+    nf.resources_fini(graph.resources, false)
+    nf.graph_free(graph)
+  end
+end
+
+-- An app with any number of inputs is a new instance when it gets more of them: what it notes of each has a fixed size.
+function TestScriptGraph:testMoreInputsAfterAReload()
+  support.memory(8000)
+  script.class("many", [[
+    local link = require("nf.link")
+    return { inputs = { "*" }, outputs = { "output" }, push = function (self)
+      for i = 1, #self.input do
+        for _ = 1, link.count(self.input[i]) do link.send(self.output.output, link.receive(self.input[i])) end
+      end
+    end }]])
+  local function text(n)
+    local apps, links = {}, {}
+    for i = 1, n do
+      apps[i] = ("a%d = { 'basic.source', number = 10 },"):format(i)
+      links[i] = ("'a%d -> m.p%d',"):format(i, i)
+    end
+    return ("return { apps = { %s m = { 'many' }, s = { 'basic.sink' } }, links = { %s 'm -> s' } }"):format(table.concat(apps),
+      table.concat(links))
+  end
+  local old, new = graphs.load(text(1)), graphs.load(text(200))
+  local engine = assert(graphs.engine(old))
+  for _ = 1, 5 do nf.engine_breathe(engine) end
+  local app = nf.engine_app_find(engine, "m")
+  assert(graphs.change(engine, new))
+  lu.assertFalse(nf.engine_app_find(engine, "m") == app)
+  for _ = 1, 60 do nf.engine_breathe(engine) end
+  lu.assertTrue(nf.script_app_cause(nf.engine_app_find(engine, "m")) == nil)
+  lu.assertEquals(tonumber(nf.engine_app_find(engine, "s").consumed), 2000)
+  lu.assertEquals(nf.memory_in_use(), 0ULL)
+  nf.engine_free(engine)
+  for _, graph in ipairs({ old, new }) do
     nf.resources_fini(graph.resources, false)
     nf.graph_free(graph)
   end

@@ -7,7 +7,8 @@
  *    prepare    (house-keeping thread) may block, allocate, fail; touches nothing that runs
  *    commit     (packet thread, between two breaths) bounded, cannot fail; takes over from the old instance
  *    link, pull, push, tick, ...  (packet thread) the instance runs
- *    stop       (packet thread) the instance's last call there: it drops or hands over what it holds
+ *    flush      (packet thread) before stop at a reload: it sends what it holds
+ *    stop       (packet thread) the instance's last call there: it drops what it holds
  *    retire     (house-keeping thread) close, free
  *    abort      (house-keeping thread) instead of commit, when a reload was given up
  */
@@ -49,6 +50,8 @@ struct app_class {
 	int (*prepare)(struct app *app, const struct app *old) __attribute__((warn_unused_result));
 	void (*commit)(struct app *app, struct app *old);
 	void (*abort)(struct app *app);
+	void (*flush)(struct app *app);         /* a reload takes it out of the graph, without a successor of its class: send
+	                                         * what is held to the outputs, as far as they have room */
 	void (*stop)(struct app *app);
 	void (*retire)(struct app *app);
 

@@ -34,7 +34,7 @@ void engine_plan_carry(struct engine_plan *plan, struct stats *stats, struct mem
 /* What the commit did; between engine_commit and engine_retire. */
 struct engine_receipt {
 	uint64_t pause_ns;              /* for so long the packet thread was busy with it */
-	uint32_t moved, dropped;        /* packets of links that went: to another link, dropped under the reason reload */
+	uint32_t moved, dropped;        /* packets of links that went, now on other links; packets lost, for any reason */
 };
 struct engine_receipt engine_receipt(const struct engine_plan *plan);
 void engine_retire(struct engine *engine, struct engine_plan *plan);

@@ -41,10 +41,8 @@ static void move_packets(struct engine *engine, struct engine_plan *plan)
 		if (to != NULL)
 			plan->receipt.moved += link_move(gone, to, LINK_SLOTS);
 		receiver = old->app[old->graph->link[i].to];
-		while (link_waiting(gone) > 0) {
+		while (link_waiting(gone) > 0)
 			app_drop(receiver, app_reason(receiver, APP_REASON_RELOAD), link_receive(gone));
-			plan->receipt.dropped++;
-		}
 	}
 }
 
@@ -95,11 +93,46 @@ static void carry_totals(struct engine *engine, struct engine_plan *plan, uint32
 		app->reason[j] += old->reason[j];
 }
 
+static uint64_t dropped_by(struct app *const *app, uint32_t count)
+{
+	uint64_t dropped = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		for (uint32_t j = 0; j < app[i]->reason_count + APP_REASONS; j++)
+			dropped += app[i]->reason[j];
+	return dropped;
+}
+
+/* What was dropped since `before`: by the old instances, and by new ones that could not take over everything. */
+static uint32_t dropped_since(const struct engine_plan *plan, const struct engine_wiring *old, uint64_t before)
+{
+	uint64_t dropped = dropped_by(old->app, old->app_count);
+
+	for (uint32_t i = 0; i < plan->wiring->app_count; i++)
+		if (plan->fresh[i])
+			dropped += dropped_by(&plan->wiring->app[i], 1);
+	return (uint32_t)(dropped - before);
+}
+
+/* Apps that leave, and have no successor to take over what they hold, send it on. */
+static void flush(const struct engine_plan *plan, const struct engine_wiring *old)
+{
+	for (uint32_t i = 0; i < plan->wiring->app_count; i++) {
+		struct app *app = plan->predecessor[i];
+
+		if (app != NULL && !plan->continues[i] && app->class->flush != NULL)
+			app->class->flush(app);
+	}
+	for (uint32_t i = 0; i < old->app_count; i++)
+		if (plan->leaves[i] && old->app[i]->class->flush != NULL)
+			old->app[i]->class->flush(old->app[i]);
+}
+
 /* Packet thread, between two breaths; or before the first. */
 static void commit(struct engine *engine, struct engine_plan *plan)
 {
 	struct engine_wiring *old = engine->wiring, *wiring = plan->wiring;
-	uint64_t start = clock_cycles();
+	uint64_t start = clock_cycles(), dropped = dropped_by(old->app, old->app_count);
 
 	if (plan->growth != NULL)
 		memory_growth_commit(plan->growth);
@@ -122,22 +155,22 @@ static void commit(struct engine *engine, struct engine_plan *plan)
 		if (app->class->commit != NULL)
 			app->class->commit(app, plan->continues[i] ? before : NULL);
 	}
+	flush(plan, old);
 	move_packets(engine, plan);
 	/* The old instances' last call; they still have their old links, whose packets have moved on. */
-	for (uint32_t i = 0; i < wiring->app_count; i++) {
-		if (plan->predecessor[i] == NULL)
-			continue;
-		if (plan->predecessor[i]->class->stop != NULL)
+	for (uint32_t i = 0; i < wiring->app_count; i++)
+		if (plan->predecessor[i] != NULL && plan->predecessor[i]->class->stop != NULL)
 			plan->predecessor[i]->class->stop(plan->predecessor[i]);
-		carry_totals(engine, plan, i);
-	}
-	for (uint32_t i = 0; i < old->app_count; i++) {
-		if (!plan->leaves[i])
-			continue;
-		if (old->app[i]->class->stop != NULL)
+	for (uint32_t i = 0; i < old->app_count; i++)
+		if (plan->leaves[i] && old->app[i]->class->stop != NULL)
 			old->app[i]->class->stop(old->app[i]);
-		engine_retire_flow(engine, old->app[i], NULL);
-	}
+	plan->receipt.dropped = dropped_since(plan, old, dropped);
+	for (uint32_t i = 0; i < wiring->app_count; i++)
+		if (plan->predecessor[i] != NULL)
+			carry_totals(engine, plan, i);
+	for (uint32_t i = 0; i < old->app_count; i++)
+		if (plan->leaves[i])
+			engine_retire_flow(engine, old->app[i], NULL);
 	for (uint32_t i = 0; i < old->link_count; i++)
 		if (plan->link_leaves[i])
 			engine_retire_flow(engine, NULL, old->link[i]);

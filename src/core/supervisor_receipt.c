@@ -32,7 +32,7 @@ static void print_pauses(FILE *out, const struct graph *graph, const struct relo
 	}
 	fprintf(out, "%-14s %u\n", "segments", reload->segment_count);
 	fprintf(out, "%-14s %u to other links\n", "packets moved", moved);
-	fprintf(out, "%-14s %u%s\n", "packets lost", dropped, dropped > 0 ? "  reason reload" : "");
+	fprintf(out, "%-14s %u%s\n", "packets lost", dropped, dropped > 0 ? "  (nf stats says by which app)" : "");
 	fprintf(out, "%-14s %.1f ms from the request to the last commit\n", "in all",
 		(double)(clock_system_ns() - reload->start_ns) / 1e6);
 }

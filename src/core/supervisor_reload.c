@@ -208,21 +208,27 @@ static void refuse(int client, struct errors *errors)
 	errors_fini(errors);
 }
 
-/* Can a reload begin? else the client is told why not. */
-static bool is_free(struct supervisor *s, int client)
+/* Do all workers run? */
+static bool is_complete(const struct supervisor *s)
 {
-	const char *why = NULL;
-
-	if (s->stops > 0 || !s->started)
-		why = "the instance is starting or ending";
-	else if (s->reload.phase != RELOAD_NONE)
-		why = "another reload is under way";
-	for (uint32_t w = 0; w < s->graph->worker_count && why == NULL; w++)
+	for (uint32_t w = 0; w < s->graph->worker_count; w++)
 		if (s->child[w].pid == 0 || !s->child[w].ready)
-			why = "a worker is being started again";
-	if (why != NULL)
-		supervisor_answer(client, false, why);
-	return why == NULL;
+			return false;
+	return s->started;
+}
+
+/* Can a reload begin? Else the client is told why not; one that comes while workers start waits for them. */
+static bool is_free(struct supervisor *s, const char *file, uint64_t confirm_ns, int client)
+{
+	if (s->stops == 0 && s->reload.phase == RELOAD_NONE && is_complete(s))
+		return true;
+	if (s->stops > 0 || s->failed)
+		supervisor_answer(client, false, "the instance is ending");
+	else if (s->reload.phase != RELOAD_NONE || s->waiting.set)
+		supervisor_answer(client, false, "another reload is under way");
+	else
+		s->waiting = (struct reload_request){ true, client, confirm_ns, file != NULL ? strdup(file) : NULL };
+	return false;
 }
 
 void supervisor_reload(struct supervisor *s, const char *file, uint64_t confirm_ns, int client)
@@ -230,7 +236,7 @@ void supervisor_reload(struct supervisor *s, const char *file, uint64_t confirm_
 	struct errors errors = { 0 };
 	struct graph *graph;
 
-	if (!is_free(s, client))
+	if (!is_free(s, file, confirm_ns, client))
 		return;
 	graph = graph_load(file != NULL ? file : s->graph->file, s->options->arguments, &errors);
 	if (graph == NULL)
@@ -402,6 +408,13 @@ int supervisor_reload_tick(struct supervisor *s)
 {
 	uint64_t now = clock_system_ns(), next = s->confirm_until_ns;
 
+	if (s->waiting.set && is_complete(s)) {
+		struct reload_request request = s->waiting;
+
+		s->waiting = (struct reload_request){ 0 };
+		supervisor_reload(s, request.file, request.confirm_ns, request.client);
+		free(request.file);
+	}
 	if (now >= s->confirm_until_ns && s->reload.phase == RELOAD_NONE) {
 		struct graph *back = s->previous;
 
@@ -445,6 +458,10 @@ void supervisor_reload_fini(struct supervisor *s)
 {
 	if (s->reload.phase != RELOAD_NONE)
 		give_up(s, "the instance ends");
+	if (s->waiting.set)
+		supervisor_answer(s->waiting.client, false, "the instance is ending");
+	free(s->waiting.file);
+	s->waiting = (struct reload_request){ 0 };
 	graph_free(s->previous);
 	s->previous = NULL;
 }

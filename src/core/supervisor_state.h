@@ -19,6 +19,14 @@ struct child {
 
 enum reload_phase { RELOAD_NONE, RELOAD_PREPARING, RELOAD_COMMITTING };
 
+/* One that waits until all workers run. */
+struct reload_request {
+	bool set;
+	int client;
+	uint64_t confirm_ns;
+	char *file;                     /* NULL: the present one */
+};
+
 /* A reload on its way. */
 struct reload {
 	enum reload_phase phase;
@@ -38,6 +46,7 @@ struct supervisor {
 	struct graph *previous;         /* while a reload waits to be confirmed: what it replaced */
 	uint64_t confirm_until_ns;      /* CLOCK_NEVER: nothing waits */
 	struct reload reload;
+	struct reload_request waiting;
 	uint64_t generation;
 	int listener;                   /* the control socket; -1 */
 	uint64_t watched, watch_ns;     /* --watch: a hash of what is watched; when to look again */

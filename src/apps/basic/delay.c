@@ -92,6 +92,15 @@ static void delay_commit(struct app *app, struct app *old)
 	app->ended = delay_count(delay) == 0;
 }
 
+/* Its place in the graph goes: what is on its way arrives early rather than not at all. */
+static void delay_flush(struct app *app)
+{
+	struct delay *delay = (struct delay *)app;
+
+	while (delay_count(delay) > 0 && link_room(app->output[0]) > 0)
+		link_send(app->output[0], take(delay));
+}
+
 static void delay_stop(struct app *app)
 {
 	struct delay *delay = (struct delay *)app;
@@ -160,6 +169,7 @@ const struct app_class basic_delay_class = {
 	.params = params,
 	.inputs = (const char *const[]){ "input", NULL },
 	.outputs = (const char *const[]){ "output", NULL },
-	.holds = delay_holds, .prepare = delay_prepare, .commit = delay_commit, .stop = delay_stop,
+	.holds = delay_holds, .prepare = delay_prepare, .commit = delay_commit, .flush = delay_flush,
+	.stop = delay_stop,
 	.push = delay_push, .held = delay_held, .wake_at = delay_wake_at,
 };

@@ -62,6 +62,15 @@ static void shaper_commit(struct app *app, struct app *old)
 	app->ended = fifo_count(&shaper->queue) == 0;
 }
 
+/* Its place in the graph goes: what waits leaves faster than the rate rather than not at all. */
+static void shaper_flush(struct app *app)
+{
+	struct shaper *shaper = (struct shaper *)app;
+
+	while (fifo_count(&shaper->queue) > 0 && link_room(app->output[0]) > 0)
+		link_send(app->output[0], fifo_take(&shaper->queue));
+}
+
 static void shaper_stop(struct app *app)
 {
 	struct shaper *shaper = (struct shaper *)app;
@@ -145,6 +154,7 @@ const struct app_class basic_shaper_class = {
 	.inputs = (const char *const[]){ "input", NULL },
 	.outputs = (const char *const[]){ "output", NULL },
 	.reasons = (const char *const[]){ "queue-full", NULL },
-	.holds = shaper_holds, .prepare = shaper_prepare, .commit = shaper_commit, .stop = shaper_stop,
+	.holds = shaper_holds, .prepare = shaper_prepare, .commit = shaper_commit, .flush = shaper_flush,
+	.stop = shaper_stop,
 	.push = shaper_push, .held = shaper_held, .wake_at = shaper_wake_at,
 };

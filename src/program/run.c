@@ -112,8 +112,11 @@ static void print_result(const struct supervisor_result *result)
 	int width = name_width(result->stats);
 
 	printf("  %-*s %12s %12s %12s %12s %12s  %s\n", width, "app", "packets", "in", "out", "consumed", "dropped", "counters");
-	for (uint32_t i = 0; i < stats_worker_count(result->stats); i++)
+	for (uint32_t i = 0; i < stats_worker_count(result->stats); i++) {
+		if (stats_worker_count(result->stats) > 1)
+			printf("worker %u\n", i + 1);
 		print_worker(result->stats, i, width);
+	}
 	printf("ledger: %llu received + %llu created = %llu sent + %llu consumed + %llu dropped + %llu queued: %s\n",
 		(unsigned long long)l->received, (unsigned long long)l->created, (unsigned long long)l->sent,
 		(unsigned long long)l->consumed, (unsigned long long)l->dropped, (unsigned long long)(l->on_links + l->held),

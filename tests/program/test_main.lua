@@ -85,6 +85,14 @@ function TestMain:testEveryProgramHasHelp()
   lu.assertTrue(count >= 2)
 end
 
+function TestMain:testTheArgumentThatIsMissingIsNamed()
+  for arguments, name in pairs({ check = "FILE", diff = "NAME", ["diff x"] = "FILE", ["stop"] = "NAME..." }) do
+    local text, code = nf(arguments)
+    lu.assertEquals(code, 2, text)
+    lu.assertStrContains(text, ": " .. name .. " is missing\n")
+  end
+end
+
 function TestMain:testAFullOutputIsAFailure()
   local text, code = nf("help >/dev/full")
   lu.assertEquals(code, 1)

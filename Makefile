@@ -209,6 +209,7 @@ SOURCES := \
 	src/program/bench/memory.c \
 	src/program/bench/pcap.c \
 	src/program/bench/report.c \
+	src/program/bench/result.c \
 	src/program/bench/rig.c \
 	src/program/bench/turns.c \
 	src/program/check.c \

@@ -1,7 +1,7 @@
 #pragma once
 /* bench -- what a benchmark is: a table of cases. Each case lives in a process of its own, so that none inherits another's
- * memory, timers or Lua states; the cases of one benchmark take turns, run by run, so that what disturbs the machine
- * disturbs all of them. */
+ * memory, timers or Lua states; the cases of one benchmark take turns, so that what disturbs the machine disturbs all of
+ * them. */
 #include "program/program.h"
 
 enum {
@@ -29,6 +29,7 @@ struct bench_case {
 	 *   fails: -errno with nf_error() */
 	int (*run)(const struct bench_case *c, struct bench_sample *sample);
 	uint64_t most;                  /* packets per run, at most; 0: no limit */
+	bool whole;                     /* a run is one piece: it starts threads or files, or has figures of its own */
 };
 
 /* The runs of a case, per packet. */
@@ -49,9 +50,3 @@ struct benchmark {
 	/* Results that follow from those of the cases: fills at most `room` and gives how many. NULL: none. */
 	uint32_t (*derive)(const struct bench_result *results, uint32_t count, struct bench_result *derived, uint32_t room);
 };
-
-/* Put the per-packet figures of a sample into a result as its next run. */
-void bench_result_add(struct bench_result *result, const struct bench_sample *sample);
-
-/* Add a run of which only the cost is known: ns and cycles per packet. */
-void bench_result_add_cost(struct bench_result *result, double ns, double cycles);

@@ -1,5 +1,6 @@
 /* hop -- what one more app that only forwards costs: chains of 1 to 10 of them between a source and a sink. The cost of a hop is
  * the slope of the line through the chains' costs (least squares), found for each turn. */
+#include "program/bench/result.h"
 #include "program/bench/rig.h"
 
 /* The chain; %s: the forwarding app, %u: how many. */
@@ -81,7 +82,7 @@ static void derive_hop(const char *prefix, const struct bench_result *results, u
 			ns[n] = results[i].ns[run_number];
 			cycles[n++] = results[i].cycles[run_number];
 		}
-		bench_result_add_cost(derived, slope(hops, ns, n), slope(hops, cycles, n));
+		result_add_cost(derived, slope(hops, ns, n), slope(hops, cycles, n));
 	}
 }
 

@@ -213,10 +213,10 @@ static int run(const struct bench_case *c, struct bench_sample *sample)
 }
 
 static const struct bench_case cases[] = {
-	{ .name = "busy", .start = start, .run = run, .argument = ENGINE_BUSY, .most = EVENTS },
-	{ .name = "adaptive", .start = start, .run = run, .argument = ENGINE_ADAPTIVE, .most = EVENTS },
-	{ .name = "adaptive-ring", .start = start, .run = run, .argument = ENGINE_ADAPTIVE, .second = true, .most = EVENTS },
-	{ .name = "wait", .start = start, .run = run, .argument = ENGINE_WAIT, .most = EVENTS },
+	{ .name = "busy", .start = start, .run = run, .argument = ENGINE_BUSY, .most = EVENTS, .whole = true },
+	{ .name = "adaptive", .start = start, .run = run, .argument = ENGINE_ADAPTIVE, .most = EVENTS, .whole = true },
+	{ .name = "adaptive-ring", .start = start, .run = run, .argument = ENGINE_ADAPTIVE, .second = true, .most = EVENTS, .whole = true },
+	{ .name = "wait", .start = start, .run = run, .argument = ENGINE_WAIT, .most = EVENTS, .whole = true },
 	{ 0 }
 };
 

@@ -208,7 +208,7 @@ static const struct bench_case cases[] = {
 	{ .name = "copy-9014", .start = start, .run = run_copy, .argument = 9014 },
 	{ .name = "copy-60-many", .start = start, .run = run_copy, .argument = 60, .second = MANY },
 	{ .name = "copy-1514-many", .start = start, .run = run_copy, .argument = 1514, .second = MANY },
-	{ .name = "home", .start = start_home, .run = run_home },
+	{ .name = "home", .start = start_home, .run = run_home, .whole = true },
 	{ 0 }
 };
 

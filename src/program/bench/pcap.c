@@ -241,13 +241,13 @@ static int run_write(const struct bench_case *c, struct bench_sample *sample)
 	{ .name = "libpcap-read-" #length, .run = run_bare_read, .argument = length }, \
 	{ .name = "read-" #length, .against = "libpcap-read-" #length, .start = start_read, .run = run_read, .argument = length }, \
 	{ .name = "read-" #length "-ahead", .against = "libpcap-read-" #length, .start = start_read, .run = run_read, \
-		.argument = length, .second = true }
+		.argument = length, .second = true, .whole = true }
 #define WRITE(length) \
-	{ .name = "libpcap-write-" #length, .run = run_bare_write, .argument = length, .most = WRITTEN / (length + 16) }, \
+	{ .name = "libpcap-write-" #length, .run = run_bare_write, .argument = length, .most = WRITTEN / (length + 16), .whole = true }, \
 	{ .name = "write-" #length, .against = "libpcap-write-" #length, .start = start_write, .run = run_write, \
-		.argument = length, .most = WRITTEN / (length + 16) }, \
+		.argument = length, .most = WRITTEN / (length + 16), .whole = true }, \
 	{ .name = "write-" #length "-ahead", .against = "libpcap-write-" #length, .start = start_write, .run = run_write, \
-		.argument = length, .second = true, .most = WRITTEN / (length + 16) }
+		.argument = length, .second = true, .most = WRITTEN / (length + 16), .whole = true }
 
 static const struct bench_case cases[] = {
 	READ(64), READ(594), READ(1514), WRITE(64), WRITE(594), WRITE(1514), { 0 }

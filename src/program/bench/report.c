@@ -1,5 +1,6 @@
 /* report -- see report.h. */
 #include "program/bench/report.h"
+#include "program/bench/result.h"
 
 #include <jansson.h>
 
@@ -11,24 +12,6 @@ struct figures {
 	const char *against;            /* name of the case that it is compared with, NULL: none */
 	double ratio;                   /* median of this mpps / that mpps in the same turn */
 };
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(const double *values, uint32_t n)
-{
-	double sorted[BENCH_RUNS];
-
-	if (n == 0)
-		return 0;
-	memcpy(sorted, values, n * sizeof(*values));
-	qsort(sorted, n, sizeof(*sorted), compare);
-	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-}
 
 /* True when `against` is that name, or ends in '-' and is how that name begins. */
 static bool matches(const char *against, const char *name)
@@ -48,7 +31,7 @@ static const struct bench_result *find_other(const struct bench_result *result, 
 
 		if (!matches(result->against, r->name))
 			continue;
-		if (best == NULL || median(r->mpps, r->runs) > median(best->mpps, best->runs))
+		if (best == NULL || result_median(r->mpps, r->runs) > result_median(best->mpps, best->runs))
 			best = r;
 	}
 	return best;
@@ -57,9 +40,9 @@ static const struct bench_result *find_other(const struct bench_result *result, 
 static struct figures figure(const struct bench_result *result, const struct bench_result *all, uint32_t count)
 {
 	struct figures f = {
-		.mpps = median(result->mpps, result->runs),
-		.ns = median(result->ns, result->runs),
-		.cycles = median(result->cycles, result->runs),
+		.mpps = result_median(result->mpps, result->runs),
+		.ns = result_median(result->ns, result->runs),
+		.cycles = result_median(result->cycles, result->runs),
 		.min = result->mpps[0], .max = result->mpps[0],
 	};
 	const struct bench_result *other = find_other(result, all, count);
@@ -72,13 +55,13 @@ static struct figures figure(const struct bench_result *result, const struct ben
 	}
 	f.spread = f.mpps != 0 ? (f.max - f.min) / f.mpps : 0;
 	for (uint32_t i = 0; i < BENCH_EXTRAS; i++)
-		f.extra[i] = median(result->extra[i], result->runs);
+		f.extra[i] = result_median(result->extra[i], result->runs);
 	if (other != NULL) {
 		double ratios[BENCH_RUNS];
 
 		for (uint32_t i = 0; i < result->runs; i++)
 			ratios[i] = other->mpps[i] != 0 ? result->mpps[i] / other->mpps[i] : 0;
-		f.ratio = median(ratios, result->runs);
+		f.ratio = result_median(ratios, result->runs);
 		f.against = other->name;
 	}
 	return f;

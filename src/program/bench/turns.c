@@ -1,6 +1,7 @@
 /* turns -- see turns.h. The parent and a case's process talk over a socket pair: the parent asks for a number of packets, the
  * case answers with what it measured. */
 #include "program/bench/turns.h"
+#include "program/bench/result.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -8,7 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ANSWER_SECONDS = 120 };          /* no set-up and no run takes that long */
+enum {
+	ANSWER_SECONDS = 120,           /* no set-up and no run takes that long */
+	SLICES = 200,                   /* of a run, at most */
+	SLICE_US = 1000
+};
 
 struct answer {
 	int code;                       /* 0 or -errno */
@@ -21,25 +26,10 @@ struct turn {
 	pid_t pid;
 	int socket;                     /* the parent's end */
 	uint64_t packets;               /* of one run, found in the warm-up */
+	uint32_t slices;                /* that a run is cut into */
+	double ns[SLICES], cycles[SLICES];      /* per packet, of the slices of this run */
+	struct bench_sample sample;     /* of the last slice */
 };
-
-void bench_result_add_cost(struct bench_result *result, double ns, double cycles)
-{
-	uint32_t i = result->runs++;
-
-	result->ns[i] = ns;
-	result->cycles[i] = cycles;
-	result->mpps[i] = ns > 0 ? 1e3 / ns : 0;
-}
-
-void bench_result_add(struct bench_result *result, const struct bench_sample *sample)
-{
-	double packets = (double)(sample->packets > 0 ? sample->packets : 1);
-
-	for (uint32_t i = 0; i < BENCH_EXTRAS; i++)
-		result->extra[i][result->runs] = sample->extra[i];
-	bench_result_add_cost(result, (double)sample->ns / packets, (double)sample->cycles / packets);
-}
 
 /* One run, timed around. */
 static int run_once(const struct bench_case *c, struct bench_sample *sample)
@@ -167,34 +157,69 @@ static int warm_up(struct turn *turn, double seconds)
 	return 0;
 }
 
+/* Into how many slices a run is cut. */
+static uint32_t slices_of(const struct bench_case *c, double seconds)
+{
+	double slices = seconds * 1e6 / SLICE_US;
+
+	if (c->whole || slices < 1)
+		return 1;
+	return slices < SLICES ? (uint32_t)slices : SLICES;
+}
+
+/* A run of every case: slice by slice, in turns. A case's figure is the median of its slices, so that those in which something
+ * else had the processor do not count. */
+static int run_all(struct turn *turns, uint32_t cases, struct bench_result *results)
+{
+	for (uint32_t slice = 0; slice < SLICES; slice++) {
+		for (uint32_t i = 0; i < cases; i++) {
+			struct turn *turn = &turns[i];
+			int code;
+
+			if (slice >= turn->slices)
+				continue;
+			code = run(turn, turn->packets / turn->slices + 1, &turn->sample);
+			if (code < 0)
+				return code;
+			turn->ns[slice] = (double)turn->sample.ns / (double)turn->sample.packets;
+			turn->cycles[slice] = (double)turn->sample.cycles / (double)turn->sample.packets;
+		}
+	}
+	for (uint32_t i = 0; i < cases; i++) {
+		if (turns[i].c->whole)
+			result_add(&results[i], &turns[i].sample);
+		else
+			result_add_cost(&results[i], result_median(turns[i].ns, turns[i].slices),
+				result_median(turns[i].cycles, turns[i].slices));
+	}
+	return 0;
+}
+
 int turns_run(const struct benchmark *benchmark, uint32_t runs, double seconds, struct bench_result *results, uint32_t *count)
 {
-	struct turn turns[BENCH_CASES] = { 0 };
+	struct turn *turns = calloc(BENCH_CASES, sizeof(*turns));
 	uint32_t cases = 0;
 	int code = 0;
 
+	if (turns == NULL)
+		return nf_fail(ENOMEM, "no memory for the cases of %s", benchmark->name);
 	for (; benchmark->cases[cases].name != NULL && code >= 0; cases++) {
-		struct bench_result *result = &results[cases];
+		const struct bench_case *c = &benchmark->cases[cases];
 
 		nf_assert(cases < BENCH_CASES, "benchmark %s has too many cases", benchmark->name);
-		turns[cases].c = &benchmark->cases[cases];
-		*result = (struct bench_result){ .against = benchmark->cases[cases].against };
-		snprintf(result->name, sizeof(result->name), "%s", benchmark->cases[cases].name);
+		turns[cases].c = c;
+		turns[cases].slices = slices_of(c, seconds);
+		results[cases] = (struct bench_result){ .against = c->against };
+		snprintf(results[cases].name, sizeof(results[cases].name), "%s", c->name);
 		code = start(turns, cases);
 	}
 	for (uint32_t i = 0; i < cases && code >= 0; i++)
 		code = warm_up(&turns[i], seconds);
-	for (uint32_t j = 0; j < runs && code >= 0; j++) {
-		for (uint32_t i = 0; i < cases && code >= 0; i++) {
-			struct bench_sample sample;
-
-			code = run(&turns[i], turns[i].packets, &sample);
-			if (code >= 0)
-				bench_result_add(&results[i], &sample);
-		}
-	}
+	for (uint32_t i = 0; i < runs && code >= 0; i++)
+		code = run_all(turns, cases, results);
 	for (uint32_t i = 0; i < cases; i++)
 		end(&turns[i]);
+	free(turns);
 	*count = cases;
 	return code;
 }

@@ -42,6 +42,10 @@ struct app_class {
 	/* is_open: whether a descriptor that was opened earlier still reaches its device; asked before it is handed out again.
 	 * false: it is closed and opened anew. Without it: it does. */
 	bool (*is_open)(const struct app *app, const char *key, int fd);
+	/* adopt: at a reload a device stays open: bring it into the state that this instance asks for; nothing to do when that
+	 * is so already, or the device is gone. Also called for the old instance when the reload was given up.
+	 * fails: -errno with nf_error(); the reload is given up */
+	int (*adopt)(const struct app *app, const char *key, int fd);
 	/* holds: packets that the instance may hold at most, by size (standard and jumbo packets are added up by the graph;
 	 * any number > 0 of a size makes the worker have that size). */
 	void (*holds)(const struct app *app, uint32_t holds[PACKET_SIZES]);

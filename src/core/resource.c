@@ -123,6 +123,25 @@ int resource_find_open(struct resources *resources, const char *key)
 	return resource->fd;
 }
 
+int resources_adopt(struct resources *resources)
+{
+	char text[ERROR_TEXT];
+	int first = 0;
+
+	for (uint32_t i = 0; i < resources->count; i++) {
+		const struct resource *resource = &resources->list[i];
+		int code = 0;
+
+		if (resource->fd >= 0 && resource->app->class->adopt != NULL)
+			code = resource->app->class->adopt(resource->app, resource->key, resource->fd);
+		if (code < 0 && first == 0) {
+			first = code;
+			snprintf(text, sizeof(text), "%s", nf_error());
+		}
+	}
+	return first < 0 ? nf_fail(-first, "%s", text) : 0;
+}
+
 void resources_fini(struct resources *resources, bool undo)
 {
 	for (uint32_t i = 0; i < resources->count; i++) {

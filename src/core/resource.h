@@ -49,5 +49,9 @@ int resource_answer(int socket, struct resources *resources) __attribute__((warn
 /* Open one of the resources now. gives: its descriptor, owned by `resources`; fails: -errno with nf_error() */
 int resource_find_open(struct resources *resources, const char *key) __attribute__((warn_unused_result));
 
+/* Let the classes bring what is open into the state that their instances ask for (class->adopt); all are tried.
+ *   fails: -errno of the first one that failed, with nf_error() */
+int resources_adopt(struct resources *resources) __attribute__((warn_unused_result));
+
 /* Close all; with `undo` also remove the files that were created. */
 void resources_fini(struct resources *resources, bool undo);

@@ -138,7 +138,10 @@ static int prepare(struct supervisor *s)
 	if (code < 0)
 		return code;
 	share_resources(s->graph->resources, reload->graph->resources);
-	code = open_resources(reload->graph->resources);
+	reload->adopting = true;
+	code = resources_adopt(reload->graph->resources);
+	if (code == 0)
+		code = open_resources(reload->graph->resources);
 	if (code == 0)
 		code = add_segments(reload);
 	if (code == 0)
@@ -178,6 +181,8 @@ static void give_up(struct supervisor *s, const char *why)
 	if (reload->graph != NULL)
 		resources_fini(reload->graph->resources, true);
 	graph_free(reload->graph);
+	if (reload->adopting && resources_adopt(s->graph->resources) < 0)
+		log_error("a device could not be set back: %s", nf_error());
 	log_warn("reload given up, the old graph goes on: %s", text);
 	supervisor_answer(reload->client, false, text);
 	s->reload = (struct reload){ .client = -1 };

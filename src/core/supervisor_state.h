@@ -33,6 +33,7 @@ struct reload {
 	struct graph *graph;            /* the new one */
 	struct stats *stats;            /* its statistics, not in their place yet */
 	int client;                     /* who asked over the control socket; -1: a signal, --watch, or time is over */
+	bool adopting;                  /* devices that stay open may have the settings of the new graph already */
 	uint64_t confirm_ns;            /* go back unless it is confirmed in this time; 0: no */
 	bool answered[MEMORY_WORKERS];  /* in the present phase */
 	struct engine_receipt receipt[MEMORY_WORKERS];

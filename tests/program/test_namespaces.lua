@@ -231,6 +231,33 @@ function TestNamespaces:testDeletedWireComesBack()
   lu.assertStrContains(stop(), "reopened 1")
 end
 
+-- A reload changes the settings of interfaces that stay; one that is given up leaves them, or sets them back.
+function TestNamespaces:testReloadSetsInterfacesAnew()
+  local path = folder .. "/graph.lua"
+  local function reload(config)
+    support.write(path, config)
+    return support.run(support.nf .. " reload " .. name)
+  end
+  wire(b)
+  start(graph(tap(a, ", mtu = 1400"), raw(b)))
+  address()
+  lu.assertStrContains(netdev.within(a, "ip link show port"), "mtu 1400")
+  lu.assertStrContains(netdev.within(b, "ip -d link show far"), "promiscuity 1")
+  local text, code = reload(graph(tap(a, ", mtu = 1300, gso = false"), raw(b, ", promiscuous = false")))
+  lu.assertEquals(code, 0, text)
+  lu.assertStrContains(netdev.within(a, "ip link show port"), "mtu 1300")
+  lu.assertStrContains(netdev.within(a, "ethtool -k port"), "tcp-segmentation-offload: off")
+  lu.assertStrContains(netdev.within(b, "ip -d link show far"), "promiscuity 0")
+  lu.assertTrue(pings(a, "10.9.0.2"))
+  text, code = reload(graph(tap(a, ", mtu = 1280"), [["socket.raw", interface = "nothing"]]))
+  lu.assertEquals(code, 1, text)
+  lu.assertStrContains(text, "there is no interface 'nothing'")
+  lu.assertStrContains(netdev.within(a, "ip link show port"), "mtu 1300")
+  lu.assertStrContains(netdev.within(a, "ethtool -k port"), "tcp-segmentation-offload: off")
+  lu.assertTrue(pings(a, "10.9.0.2"))
+  stop()
+end
+
 -- An ordinary user attaches to a tap that root has made for them.
 function TestNamespaces:testOrdinaryUserAttachesToTheirTap()
   if (support.run("command -v setpriv unshare")) == "" then lu.skip("needs setpriv and unshare") end

@@ -304,6 +304,7 @@ const struct app_class socket_raw_class = {
 	.resources = raw_resources,
 	.open = raw_open,
 	.is_open = raw_is_open,
+	.adopt = raw_adopt,
 	.holds = raw_holds,
 	.prepare = raw_prepare,
 	.commit = raw_commit,

@@ -32,6 +32,7 @@ struct raw {
 	struct mmsghdr sending[RAW_SLOTS];
 };
 
-/* class->open and class->is_open; supervisor. */
+/* class->open, class->is_open and class->adopt; supervisor. */
 int raw_open(const struct app *app, const char *key);
 bool raw_is_open(const struct app *app, const char *key, int fd);
+int raw_adopt(const struct app *app, const char *key, int fd);

@@ -96,3 +96,37 @@ bool raw_is_open(const struct app *app, const char *key, int fd)
 	(void)key;
 	return getsockname(fd, (struct sockaddr *)&address, &size) == 0 && address.sll_ifindex > 0;
 }
+
+/* Be promiscuous, or not, once: the kernel counts memberships and does not tell how many there are. Another one, told apart by its
+ * address, keeps the interface promiscuous meanwhile, so that no frame is missed. */
+static int set_promiscuous(const struct raw *raw, int fd, int ifindex)
+{
+	struct packet_mreq member = { .mr_ifindex = ifindex, .mr_type = PACKET_MR_PROMISC };
+	struct packet_mreq guard = { .mr_ifindex = ifindex, .mr_type = PACKET_MR_PROMISC, .mr_alen = 1, .mr_address = { 1 } };
+	int code;
+
+	if (!raw->promiscuous)
+		return set_option(raw, fd, SOL_PACKET, PACKET_DROP_MEMBERSHIP, &member, sizeof(member), "end of promiscuous mode");
+	code = set_option(raw, fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &guard, sizeof(guard), "promiscuous mode");
+	if (code < 0)
+		return code;
+	code = set_option(raw, fd, SOL_PACKET, PACKET_DROP_MEMBERSHIP, &member, sizeof(member), "end of promiscuous mode");
+	if (code == 0)
+		code = set_option(raw, fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member, sizeof(member), "promiscuous mode");
+	setsockopt(fd, SOL_PACKET, PACKET_DROP_MEMBERSHIP, &guard, sizeof(guard));
+	return code;
+}
+
+int raw_adopt(const struct app *app, const char *key, int fd)
+{
+	const struct raw *raw = (const struct raw *)app;
+	struct sockaddr_ll address;
+	socklen_t size = sizeof(address);
+
+	if (!raw_is_open(app, key, fd))
+		return 0;
+	set_buffers(raw, fd);
+	if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+		return nf_fail(errno, "app '%s': no address of its socket: %s", app->name, strerror(errno));
+	return set_promiscuous(raw, fd, address.sll_ifindex);
+}

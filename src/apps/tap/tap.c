@@ -260,6 +260,7 @@ const struct app_class tap_tap_class = {
 	.resources = tap_resources,
 	.open = tap_open,
 	.is_open = tap_is_open,
+	.adopt = tap_adopt,
 	.holds = tap_holds,
 	.prepare = tap_prepare,
 	.commit = tap_commit,

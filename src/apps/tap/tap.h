@@ -26,6 +26,7 @@ struct tap {
 	bool has_mac, up, gso;
 };
 
-/* class->open and class->is_open; supervisor. */
+/* class->open, class->is_open and class->adopt; supervisor. */
 int tap_open(const struct app *app, const char *key);
 bool tap_is_open(const struct app *app, const char *key, int fd);
+int tap_adopt(const struct app *app, const char *key, int fd);

@@ -87,23 +87,32 @@ static int set_up(const struct tap *tap, int sock)
 	return code;
 }
 
+/* What the parameters say about an interface that is attached to. */
+static int apply(const struct tap *tap, int fd)
+{
+	int code = set_offload(tap, fd), sock;
+
+	if (code < 0)
+		return code;
+	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return nf_fail(errno, "app '%s': no socket: %s", tap->app.name, strerror(errno));
+	code = set_up(tap, sock);
+	close(sock);
+	return code;
+}
+
 /* Runs in the interface's namespace. gives: a descriptor */
 static int open_here(void *context)
 {
 	const struct tap *tap = context;
-	int sock = -1, code, fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int code, fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return nf_fail(errno, "app '%s': cannot open /dev/net/tun: %s", tap->app.name, strerror(errno));
 	code = attach(tap, fd);
 	if (code == 0)
-		code = set_offload(tap, fd);
-	if (code == 0) {
-		sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		code = sock < 0 ? nf_fail(errno, "app '%s': no socket: %s", tap->app.name, strerror(errno)) : set_up(tap, sock);
-	}
-	if (sock >= 0)
-		close(sock);
+		code = apply(tap, fd);
 	if (code == 0)
 		return fd;
 	close(fd);
@@ -136,4 +145,25 @@ bool tap_is_open(const struct app *app, const char *key, int fd)
 
 	(void)app;
 	return !is_netlink(key) && ioctl(fd, TUNGETIFF, &request) == 0;
+}
+
+struct adoption {
+	const struct tap *tap;
+	int fd;
+};
+
+static int adopt_here(void *context)
+{
+	const struct adoption *adoption = context;
+
+	return apply(adoption->tap, adoption->fd);
+}
+
+int tap_adopt(const struct app *app, const char *key, int fd)
+{
+	struct adoption adoption = { (const struct tap *)app, fd };
+
+	if (!tap_is_open(app, key, fd))
+		return 0;
+	return namespace_run(adoption.tap->namespace, adopt_here, &adoption);
 }

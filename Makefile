@@ -208,6 +208,7 @@ SOURCES := \
 	src/program/bench/link.c \
 	src/program/bench/memory.c \
 	src/program/bench/pcap.c \
+	src/program/bench/reload.c \
 	src/program/bench/report.c \
 	src/program/bench/result.c \
 	src/program/bench/rig.c \

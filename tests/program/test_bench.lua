@@ -21,12 +21,13 @@ local CASES = {
   memory = { "single", "burst", "burst-many", "copy-60", "copy-1514", "copy-1514-many", "home" },
   pcap = { "libpcap-read-64", "read-64", "read-64-ahead", "read-594", "read-1514", "libpcap-write-64", "write-64", "write-64-ahead",
     "write-594", "write-1514" },
+  reload = { "10-apps", "100-apps", "1000-apps" },
 }
 -- What a case is compared with.
 local RATIOS = { basic = { c = "bare-", ["c-1514"] = "c", lua = "c" }, link = { burst = "single", move = "single" },
   pcap = { ["read-64"] = "libpcap-read-64", ["read-64-ahead"] = "libpcap-read-64", ["write-1514"] = "libpcap-write-1514" } }
 -- Further figures.
-local EXTRAS = { idle = { "p50_ns", "p99_ns", "cpu", "cpu_silent" } }
+local EXTRAS = { reload = { "whole_ns" }, idle = { "p50_ns", "p99_ns", "cpu", "cpu_silent" } }
 
 -- The flat JSON objects that the program prints, one a line.
 local function decode(line)

@@ -60,10 +60,12 @@ static bool read_request(const struct options *options, struct request *request)
 static int measure(const struct benchmark *benchmark, const struct request *request)
 {
 	struct bench_result *results = calloc(2 * BENCH_CASES, sizeof(*results));
-	double seconds = request->run_ns > 0 ? (double)request->run_ns / 1e9 : benchmark->seconds > 0 ? benchmark->seconds : SECONDS;
+	double seconds = benchmark->seconds > 0 ? benchmark->seconds : SECONDS;
 	uint32_t count = 0;
 	int code = 0;
 
+	if (request->run_ns > 0)
+		seconds = (double)request->run_ns / 1e9;
 	if (results == NULL)
 		return nf_fail(ENOMEM, "no memory for the results of %s", benchmark->name);
 	if (benchmark->prepare != NULL)

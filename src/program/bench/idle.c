@@ -215,7 +215,8 @@ static int run(const struct bench_case *c, struct bench_sample *sample)
 static const struct bench_case cases[] = {
 	{ .name = "busy", .start = start, .run = run, .argument = ENGINE_BUSY, .most = EVENTS, .whole = true },
 	{ .name = "adaptive", .start = start, .run = run, .argument = ENGINE_ADAPTIVE, .most = EVENTS, .whole = true },
-	{ .name = "adaptive-ring", .start = start, .run = run, .argument = ENGINE_ADAPTIVE, .second = true, .most = EVENTS, .whole = true },
+	{ .name = "adaptive-ring", .start = start, .run = run, .argument = ENGINE_ADAPTIVE, .second = true,
+		.most = EVENTS, .whole = true },
 	{ .name = "wait", .start = start, .run = run, .argument = ENGINE_WAIT, .most = EVENTS, .whole = true },
 	{ 0 }
 };

@@ -21,7 +21,8 @@ static struct packet *original;
 static int start(const struct bench_case *c)
 {
 	uint32_t many = c->second > 0 ? c->second : BURST;
-	const uint32_t packets[PACKET_SIZES] = { [PACKET_STANDARD] = many + 1, [PACKET_JUMBO] = c->argument > 2048 ? BURST + 1 : 0 };
+	const uint32_t packets[PACKET_SIZES] = { [PACKET_STANDARD] = many + 1,
+		[PACKET_JUMBO] = c->argument > 2048 ? BURST + 1 : 0 };
 	int code = rig_memory(packets);
 
 	if (code < 0)
@@ -214,5 +215,5 @@ static const struct bench_case cases[] = {
 
 const struct benchmark memory_benchmark = {
 	.name = "memory", .cases = cases,
-	.help = "Take, give back and copy packets, also more than the caches hold (-many), and bring them home from another process.",
+	.help = "Take, give back and copy packets, also more than the caches hold (-many); bring them home from a process.",
 };

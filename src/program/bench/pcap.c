@@ -243,7 +243,8 @@ static int run_write(const struct bench_case *c, struct bench_sample *sample)
 	{ .name = "read-" #length "-ahead", .against = "libpcap-read-" #length, .start = start_read, .run = run_read, \
 		.argument = length, .second = true, .whole = true }
 #define WRITE(length) \
-	{ .name = "libpcap-write-" #length, .run = run_bare_write, .argument = length, .most = WRITTEN / (length + 16), .whole = true }, \
+	{ .name = "libpcap-write-" #length, .run = run_bare_write, .argument = length, .whole = true, \
+		.most = WRITTEN / (length + 16) }, \
 	{ .name = "write-" #length, .against = "libpcap-write-" #length, .start = start_write, .run = run_write, \
 		.argument = length, .most = WRITTEN / (length + 16), .whole = true }, \
 	{ .name = "write-" #length "-ahead", .against = "libpcap-write-" #length, .start = start_write, .run = run_write, \

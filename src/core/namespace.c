@@ -9,7 +9,7 @@
 
 struct visit {
 	int fd;                         /* of the namespace */
-	const char *name;
+	const char *app, *name;
 	int (*run)(void *context);
 	void *context;
 	int code;
@@ -22,7 +22,8 @@ static void *enter(void *context)
 	struct visit *visit = context;
 
 	if (setns(visit->fd, CLONE_NEWNET) != 0)
-		visit->code = nf_fail(errno, "cannot enter the network namespace '%s': %s", visit->name, strerror(errno));
+		visit->code = nf_fail(errno, "app '%s': cannot enter the network namespace '%s': %s",
+			visit->app, visit->name, strerror(errno));
 	else
 		visit->code = visit->run(visit->context);
 	if (visit->code < 0)
@@ -30,9 +31,9 @@ static void *enter(void *context)
 	return NULL;
 }
 
-int namespace_run(const char *name, int (*run)(void *context), void *context)
+int namespace_run(const char *app, const char *name, int (*run)(void *context), void *context)
 {
-	struct visit visit = { .name = name, .run = run, .context = context };
+	struct visit visit = { .app = app, .name = name, .run = run, .context = context };
 	char path[PATH_MAX];
 	pthread_t thread;
 	int code;
@@ -42,12 +43,12 @@ int namespace_run(const char *name, int (*run)(void *context), void *context)
 	snprintf(path, sizeof(path), "%s%s", *name == '/' ? "" : "/run/netns/", name);
 	visit.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (visit.fd < 0)
-		return nf_fail(errno, "there is no network namespace '%s': %s: %s", name, path, strerror(errno));
+		return nf_fail(errno, "app '%s': there is no network namespace '%s': %s: %s", app, name, path, strerror(errno));
 	code = pthread_create(&thread, NULL, enter, &visit);
 	if (code == 0)
 		pthread_join(thread, NULL);
 	close(visit.fd);
 	if (code != 0)
-		return nf_fail(code, "no thread for the network namespace '%s': %s", name, strerror(code));
+		return nf_fail(code, "app '%s': no thread for the network namespace '%s': %s", app, name, strerror(code));
 	return visit.code < 0 ? nf_fail(-visit.code, "%s", visit.error) : visit.code;
 }

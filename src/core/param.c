@@ -184,21 +184,49 @@ static const struct param *find_param(const struct param *params, const char *na
 	return NULL;
 }
 
-/* A key that no parameter has: name the nearest one, or all. */
-static void unknown_key(const struct param_context *context, const struct param *params, const char *path, const char *key)
+/* The names of parameters, NULL at the end. */
+static const char **names_of(const struct param_context *context, const struct param *params)
 {
-	char all[NAMES_TEXT] = "no parameters";
-	const char **names, *nearest;
-	uint32_t count = 0, length = 0;
+	const char **names;
+	uint32_t count = 0;
 
 	while (params != NULL && params[count].type != PARAM_END)
 		count++;
 	names = arena_alloc(context->arena, (count + 1) * sizeof(*names));
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++)
 		names[i] = params[i].name;
+	return names;
+}
+
+/* Is the parameter that is missing the one that an unknown key of the table was meant to be? Then its message is enough. */
+static bool is_meant(const struct param_context *context, const struct param *params, const struct value *table,
+	const char *name)
+{
+	const char **names = names_of(context, params);
+
+	for (uint32_t i = 0; table != NULL && i < table->count; i++) {
+		const struct value *key = &table->entry[i].key;
+		const char *nearest;
+
+		if (key->type != VALUE_STRING || find_param(params, key->string) != NULL)
+			continue;
+		nearest = error_nearest(key->string, names);
+		if (nearest != NULL && strcmp(nearest, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A key that no parameter has: name the nearest one, or all. */
+static void unknown_key(const struct param_context *context, const struct param *params, const char *path, const char *key)
+{
+	char all[NAMES_TEXT] = "no parameters";
+	const char **names = names_of(context, params), *nearest;
+	uint32_t length = 0;
+
+	for (uint32_t i = 0; names[i] != NULL; i++)
 		if (length < sizeof(all))
 			length += (uint32_t)snprintf(all + length, sizeof(all) - length, "%s%s", i > 0 ? ", " : "", names[i]);
-	}
 	nearest = error_nearest(key, names);
 	if (nearest != NULL)
 		param_error_add(context, path, "is unknown, did you mean '%s'?", nearest);
@@ -237,11 +265,14 @@ static bool decode_table(const struct param_context *context, const struct param
 {
 	bool good = table == NULL || check_keys(context, params, path, table);
 
-	for (; params != NULL && params->type != PARAM_END; params++) {
+	for (const struct param *param = params; param != NULL && param->type != PARAM_END; param++) {
+		const struct value *value = value_get(table, param->name);
 		char deeper[PATH_TEXT];
 
-		snprintf(deeper, sizeof(deeper), "%s%s%s", path, path[0] != '\0' ? "." : "", params->name);
-		good = decode_param(context, params, deeper, value_get(table, params->name), base) && good;
+		if (value == NULL && param->required && is_meant(context, params, table, param->name))
+			continue;
+		snprintf(deeper, sizeof(deeper), "%s%s%s", path, path[0] != '\0' ? "." : "", param->name);
+		good = decode_param(context, param, deeper, value, base) && good;
 	}
 	return good;
 }

@@ -329,7 +329,7 @@ function TestSocketKernel:testWhatCannotBeOpened()
   _, message = start({ interface = "layer3" })
   lu.assertEquals(message, "app 'x': 'layer3' is no Ethernet interface")
   _, message = start({ interface = "far", namespace = "nf-no-such" })
-  lu.assertEquals(message, "there is no network namespace 'nf-no-such': /run/netns/nf-no-such: No such file or directory")
+  lu.assertEquals(message, "app 'x': there is no network namespace 'nf-no-such': /run/netns/nf-no-such: No such file or directory")
 end
 
 function TestSocketKernel:testPromiscuousWhenAsked()

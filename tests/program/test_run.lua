@@ -133,6 +133,7 @@ function TestRun:testAWorkerThatDiesIsStartedAgain()
   ffi.C.kill(pid, 15)
   lu.assertTrue(ended(pid))
   lu.assertStrContains(support.read(output), "was ended by signal 9")
+  lu.assertStrContains(support.read(output), "workers that died and were started again: 1;")
   lu.assertStrContains(support.read(output), "it balances")
 end
 

@@ -46,6 +46,16 @@ local function message(fields, value)
   return messages[1]
 end
 
+-- One mistake, one message: a misspelt key that was to be the required one is not told as missing, too.
+function TestParam:testAMisspeltRequiredKeyIsToldOnce()
+  local list = keep(ffi.new("struct param[2]"))
+  list[0].name, list[0].type, list[0].required = keep("length"), "PARAM_U32", true
+  local _, messages = decode(list, { lenght = 5 })
+  lu.assertEquals(messages, { "app 'x': key 'lenght': is unknown, did you mean 'length'?" })
+  _, messages = decode(list, { colour = 5 })
+  lu.assertEquals(#messages, 2)
+end
+
 function TestParam:testUnsignedNumbers()
   for _, case in ipairs({ { "PARAM_U8", "uint8_t", 255 }, { "PARAM_U16", "uint16_t", 65535 }, { "PARAM_U32", "uint32_t", 4294967295 },
     { "PARAM_U64", "uint64_t", 18446744073709551615ULL }, { "PARAM_U64", "uint64_t", 7LL } }) do

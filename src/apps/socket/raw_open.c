@@ -83,7 +83,7 @@ int raw_open(const struct app *app, const char *key)
 	const struct raw *raw = (const struct raw *)app;
 
 	(void)key;
-	return namespace_run(raw->namespace, open_here, (void *)(uintptr_t)raw);
+	return namespace_run(raw->app.name, raw->namespace, open_here, (void *)(uintptr_t)raw);
 }
 
 /* A socket whose interface was deleted has no interface number any more. */

@@ -134,7 +134,7 @@ int tap_open(const struct app *app, const char *key)
 {
 	const struct tap *tap = (const struct tap *)app;
 
-	return namespace_run(tap->namespace, is_netlink(key) ? open_netlink : open_here, (void *)(uintptr_t)tap);
+	return namespace_run(tap->app.name, tap->namespace, is_netlink(key) ? open_netlink : open_here, (void *)(uintptr_t)tap);
 }
 
 /* A deleted interface leaves its descriptors detached. A netlink socket is asked for again when it finds no interface: the
@@ -165,5 +165,5 @@ int tap_adopt(const struct app *app, const char *key, int fd)
 
 	if (!tap_is_open(app, key, fd))
 		return 0;
-	return namespace_run(adoption.tap->namespace, adopt_here, &adoption);
+	return namespace_run(adoption.tap->app.name, adoption.tap->namespace, adopt_here, &adoption);
 }

@@ -398,7 +398,7 @@ function TestTapKernel:testWhatCannotBeOpened()
   _, message = start({ name = "port", namespace = "nf-no-such" })
   lu.assertEquals(message, "app 'x': there is no network namespace 'nf-no-such': /run/netns/nf-no-such: No such file or directory")
   _, message = start({ name = "port", namespace = "/dev/null" })
-  lu.assertEquals(message, "cannot enter the network namespace '/dev/null': Invalid argument")
+  lu.assertEquals(message, "app 'x': cannot enter the network namespace '/dev/null': Invalid argument")
   assert(start({ name = "port", namespace = namespace }))
   local first = app
   netdev.serve()

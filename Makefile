@@ -34,10 +34,10 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DNF_VERSION='"$(VERSION)"' $(OPT) $(ARCH)
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) $(if $(SAN)$(DEBUG),-DPACKET_DEBUG=1) $(CFLAGS)
 # LuaJIT's library is linked in; everything of the binary is visible to Lua's FFI.
 ALL_LDFLAGS = -pie -pthread -Wl,-E $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
-LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lseccomp -lcap-ng -lm -ldl
+LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lseccomp -lcap-ng -lncurses -ltinfo -lm -ldl
 
 PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev \
-	libjansson-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev
+	libjansson-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux
 
 # Each list ends with an empty line, so that adding a file is a change of one line.
 # Headers that Lua reads as they are, in the order of their dependence.
@@ -220,12 +220,14 @@ SOURCES := \
 	src/program/doctor/doctor_device.c \
 	src/program/doctor/doctor_files.c \
 	src/program/doctor/doctor_memory.c \
+	src/program/figure.c \
 	src/program/graph.c \
 	src/program/help.c \
 	src/program/help_app.c \
 	src/program/help_export.c \
 	src/program/lua.c \
 	src/program/main.c \
+	src/program/measure.c \
 	src/program/options.c \
 	src/program/ps.c \
 	src/program/reading.c \
@@ -236,6 +238,10 @@ SOURCES := \
 	src/program/stats_text.c \
 	src/program/stop.c \
 	src/program/table.c \
+	src/program/top/history.c \
+	src/program/top/screen.c \
+	src/program/top/top.c \
+	src/program/top/view.c \
 
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 

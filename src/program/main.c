@@ -55,6 +55,14 @@ static const struct program_option stop_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option top_options[] = {
+	{ "--count", "N", "Print N tables as text and end, also in a terminal." },
+	{ "--interval", "TIME", "Time from reading to reading; default 1s." },
+	{ "--sort", "COLUMN", "Sort by the column of this title, for example packets/s." },
+	{ "--view", "apps|links|drops|workers", "What to show first; default apps." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option reload_options[] = {
 	{ "--confirm", "TIME", "Go back to the old graph after this time, unless nf confirm comes first." },
 	{ NULL, NULL, NULL },
@@ -99,6 +107,9 @@ const struct program programs[] = {
 	{ "stats", "NAME", "Tell what an instance has done, app by app, and where every packet is.\n"
 		"It ends with 1 when the ledger does not balance: a packet was lost, made or counted twice.", stats_options, program_stats },
 	{ "stop", "NAME...", "Ask instances to drain and end, and wait until they have.", stop_options, program_stop },
+	{ "top", "NAME", "Watch an instance: rates, costs, fill and drops, second by second.\n"
+		"In a terminal it is a screen with keys (? tells them) that remembers an hour; else it prints a table each second.",
+		top_options, program_top },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

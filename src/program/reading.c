@@ -1,6 +1,7 @@
 /* reading -- see reading.h. */
 #include "program/reading.h"
 
+#include <time.h>
 #include <unistd.h>
 
 static int read_worker(struct reading *reading, uint32_t number)
@@ -25,6 +26,7 @@ static int read_worker(struct reading *reading, uint32_t number)
 int reading_init(struct reading *reading, const char *name)
 {
 	char path[INSTANCE_PATH];
+	struct timespec now;
 	int code;
 
 	memset(reading, 0, sizeof(*reading));
@@ -40,6 +42,8 @@ int reading_init(struct reading *reading, const char *name)
 	reading->header = *stats_header(reading->stats);
 	reading->header.file[sizeof(reading->header.file) - 1] = '\0';
 	reading->runs = instance_runs(name);
+	clock_gettime(CLOCK_REALTIME, &now);
+	reading->time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	reading->workers = stats_worker_count(reading->stats);
 	for (uint32_t i = 0; i < reading->workers && code == 0; i++)
 		code = read_worker(reading, i);

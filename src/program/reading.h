@@ -13,6 +13,7 @@ struct reading_worker {
 
 struct reading {
 	char name[INSTANCE_NAME + 1];
+	uint64_t time_ns;               /* when, wall clock */
 	bool runs;                      /* its supervisor lives; else these are the last numbers of one that was killed */
 	struct stats *stats;
 	struct stats_header header;     /* a copy, too */

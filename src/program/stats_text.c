@@ -1,46 +1,16 @@
 /* stats_text -- a reading as text. See stats.h. */
 #include "program/stats.h"
+#include "program/figure.h"
 #include "program/table.h"
 
 #include <inttypes.h>
 #include <time.h>
 
-enum { SHORT = 32 };
-
-/* A rate with three digits and a prefix: "14.9 M". */
-static const char *rate_text(double rate, char text[SHORT])
-{
-	static const struct { double least; const char *prefix; } units[] = { { 1e9, " G" }, { 1e6, " M" }, { 1e3, " k" } };
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (rate >= units[i].least) {
-			snprintf(text, SHORT, "%.3g%s", rate / units[i].least, units[i].prefix);
-			return text;
-		}
-	}
-	snprintf(text, SHORT, "%.0f", rate);
-	return text;
-}
-
-/* A duration with three digits: "1.5 us". */
-static const char *duration_text(uint64_t ns, char text[SHORT])
-{
-	if (ns < 1000)
-		snprintf(text, SHORT, "%" PRIu64 " ns", ns);
-	else if (ns < 1000000)
-		snprintf(text, SHORT, "%.3g us", (double)ns / 1e3);
-	else if (ns < 1000000000)
-		snprintf(text, SHORT, "%.3g ms", (double)ns / 1e6);
-	else
-		snprintf(text, SHORT, "%.3g s", (double)ns / 1e9);
-	return text;
-}
-
 static void print_head(const struct reading *reading)
 {
 	const struct stats_header *header = &reading->header;
 	time_t started = (time_t)(header->started_ns / 1000000000);
-	char since[SHORT];
+	char since[FIGURE_SIZE];
 	struct tm local;
 
 	strftime(since, sizeof(since), "%F %T", localtime_r(&started, &local));
@@ -91,7 +61,7 @@ static void print_apps(const struct reading *before, const struct reading *now, 
 	static const char *const shown[] = { "received", "created", "sent", "consumed", "dropped", "held" };
 	const struct reading_worker *worker = &now->worker[number];
 	struct table table;
-	char text[512], rate[SHORT];
+	char text[512], rate[FIGURE_SIZE];
 
 	table_init(&table, "lrrrrrrrrrl", titles);
 	for (uint32_t i = 0; i < worker->count; i++) {
@@ -101,7 +71,7 @@ static void print_apps(const struct reading *before, const struct reading *now, 
 			continue;
 		table_add(&table, "%s", worker->entry[i].owner);
 		table_add(&table, "%" PRIu64, worker->value[packets]);
-		table_add(&table, "%s", rate_text(reading_rate(before, now, number, packets), rate));
+		table_add(&table, "%s", figure_rate(reading_rate(before, now, number, packets), rate));
 		table_add(&table, "%.1f", cost(before, now, number, owner));
 		for (size_t j = 0; j < sizeof(shown) / sizeof(shown[0]); j++)
 			table_add(&table, "%" PRIu64, worker->value[reading_find(worker, STATS_APP, owner, shown[j])]);
@@ -116,7 +86,7 @@ static void print_links(const struct reading *before, const struct reading *now,
 	static const char *const titles[] = { "link", "packets", "per second", "bytes", "waiting", "dropped" };
 	const struct reading_worker *worker = &now->worker[number];
 	struct table table;
-	char rate[SHORT];
+	char rate[FIGURE_SIZE];
 
 	table_init(&table, "lrrrrr", titles);
 	for (uint32_t i = 0; i < worker->count; i++) {
@@ -126,7 +96,7 @@ static void print_links(const struct reading *before, const struct reading *now,
 			continue;
 		table_add(&table, "%s", worker->entry[i].owner);
 		table_add(&table, "%" PRIu64, worker->value[sent]);
-		table_add(&table, "%s", rate_text(reading_rate(before, now, number, sent), rate));
+		table_add(&table, "%s", figure_rate(reading_rate(before, now, number, sent), rate));
 		table_add(&table, "%" PRIu64, worker->value[reading_find(worker, STATS_LINK, owner, "bytes")]);
 		table_add(&table, "%" PRIu64, worker->value[sent] - worker->value[reading_find(worker, STATS_LINK, owner, "received")]);
 		table_add(&table, "%" PRIu64, worker->value[reading_find(worker, STATS_LINK, owner, "dropped")]);
@@ -156,7 +126,7 @@ static void print_ledger(const struct reading *reading, uint32_t number)
 static void print_worker(const struct reading *before, const struct reading *now, uint32_t number)
 {
 	const struct reading_worker *worker = &now->worker[number];
-	char half[SHORT], most[SHORT], nearly[SHORT];
+	char half[FIGURE_SIZE], most[FIGURE_SIZE], nearly[FIGURE_SIZE];
 	int32_t pid = now->header.worker_pid[number];
 
 	printf("\nworker %u: ", number + 1);
@@ -164,8 +134,8 @@ static void print_worker(const struct reading *before, const struct reading *now
 		printf("process %d, ", pid);
 	printf("%s; %" PRIu64 " breaths, %" PRIu64 " sleeps; a breath takes %s (half), %s (99 %%), %s (99.9 %%)\n",
 		stats_state_names[worker->state], worker->value[reading_find(worker, STATS_ENGINE, 0, "breaths")],
-		worker->value[reading_find(worker, STATS_ENGINE, 0, "sleeps")], duration_text(reading_breath(now, number, 0.5), half),
-		duration_text(reading_breath(now, number, 0.99), most), duration_text(reading_breath(now, number, 0.999), nearly));
+		worker->value[reading_find(worker, STATS_ENGINE, 0, "sleeps")], figure_duration(reading_breath(now, number, 0.5), half),
+		figure_duration(reading_breath(now, number, 0.99), most), figure_duration(reading_breath(now, number, 0.999), nearly));
 	if (worker->torn)
 		printf("  this worker died in the middle of a snapshot: numbers may not fit together\n");
 	print_apps(before, now, number);

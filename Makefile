@@ -31,7 +31,7 @@ WARN    := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes
 OPT     := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O3)
 CFLAGS  ?= -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DNF_VERSION='"$(VERSION)"' $(OPT) $(ARCH) $(WARN) -Isrc -I$(BUILD) -isystem /usr/include/luajit-2.1 -fno-strict-aliasing -fwrapv -pthread -fPIE \
-	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) $(if $(SAN)$(DEBUG),-DPACKET_DEBUG=1) $(CFLAGS)
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -DNF_SANITIZED=1) $(if $(SAN)$(DEBUG),-DPACKET_DEBUG=1) $(CFLAGS)
 # LuaJIT's library is linked in; everything of the binary is visible to Lua's FFI.
 ALL_LDFLAGS = -pie -pthread -Wl,-E $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lseccomp -lcap-ng -lncurses -ltinfo -lm -ldl
@@ -159,6 +159,7 @@ SOURCES := \
 	src/core/param_text.c \
 	src/core/random.c \
 	src/core/resource.c \
+	src/core/sandbox.c \
 	src/core/script.c \
 	src/core/script_app.c \
 	src/core/script_link.c \
@@ -296,7 +297,7 @@ FUZZERS := \
 SECONDS  ?= 60
 FUZZ_CC  ?= clang
 FUZZ_SAN := address,undefined
-FUZZ_FLAGS = $(filter-out -fsanitize=% -fno-sanitize-recover=% -O%,$(ALL_CFLAGS)) -O1 -fno-omit-frame-pointer -DPACKET_DEBUG=1 \
+FUZZ_FLAGS = $(filter-out -fsanitize=% -fno-sanitize-recover=% -O% -DNF_SANITIZED=%,$(ALL_CFLAGS)) -DNF_SANITIZED=1 -O1 -fno-omit-frame-pointer -DPACKET_DEBUG=1 \
 	-fno-sanitize-recover=all
 FUZZ_OBJECTS := $(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(filter-out src/program/%,$(SOURCES))) $(BUILD)/embedded.o
 .SECONDARY: $(FUZZ_OBJECTS)

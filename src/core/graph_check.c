@@ -184,10 +184,11 @@ static uint64_t hash_bytes(uint64_t hash, const uint8_t *bytes, size_t length)
 	return hash;
 }
 
-/* The content of a file that is only read. What cannot be read hashes as such: opening it will tell. */
-static uint64_t hash_file(uint64_t hash, const char *path)
+/* The content of a file that is only read, "read:PATH". What cannot be read hashes as such: opening it will tell. A worker that
+ * checks the graph of a reload gets the file from the supervisor. */
+static uint64_t hash_file(uint64_t hash, const char *key)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = resource_is_asked() ? resource_open(key) : open(key + strlen("read:"), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat stat;
 	void *content;
 
@@ -231,7 +232,7 @@ static uint64_t hash_app(const struct build *b, const struct graph_app *app)
 		const struct resource *resource = &b->graph->resources->list[i];
 
 		if (resource->app == app->checked && strncmp(resource->key, "read:", 5) == 0)
-			hash = hash_file(hash, resource->key + 5);
+			hash = hash_file(hash, resource->key);
 	}
 	return hash;
 }

@@ -17,6 +17,8 @@ static void *serve(void *unused)
 {
 	(void)unused;
 	pthread_mutex_lock(&lock);
+	running = true;
+	pthread_cond_broadcast(&changed);
 	for (;;) {
 		struct job *job = first;
 
@@ -56,7 +58,11 @@ int job_start(void)
 		event = -1;
 		return nf_fail(code, "no house-keeping thread: %s", strerror(code));
 	}
-	running = true;
+	/* Until it runs: what the C library calls at the start of a thread, a sandbox would not allow any more. */
+	pthread_mutex_lock(&lock);
+	while (!running)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "core/core.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -231,8 +232,8 @@ int resource_answer(int socket, struct resources *resources)
 	return code;
 }
 
-/* Ask the supervisor and wait for its answer. */
-static int ask(const char *key)
+/* Ask the supervisor and wait for its answer. Two threads of a worker may ask: one after the other. */
+static int ask_alone(const char *key)
 {
 	union {
 		struct cmsghdr header;
@@ -259,11 +260,27 @@ static int ask(const char *key)
 	return fd >= 0 ? fd : nf_fail(EPROTO, "%s: the supervisor sent no descriptor", key);
 }
 
+static int ask(const char *key)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int fd;
+
+	pthread_mutex_lock(&lock);
+	fd = ask_alone(key);
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+bool resource_is_asked(void)
+{
+	return served_here == NULL && supervisor >= 0;
+}
+
 int resource_open(const char *key)
 {
 	int fd;
 
-	if (served_here == NULL && supervisor >= 0)
+	if (resource_is_asked())
 		return ask(key);
 	if (served_here == NULL)
 		return nf_fail(EPERM, "%s: nobody serves resources here", key);

@@ -42,6 +42,9 @@ void resource_serve_here(struct resources *resources);
 /* Make resource_open ask over this socket (worker); -1 ends that. */
 void resource_ask(int socket);
 
+/* Whether resource_open asks, so that this process may open nothing itself. */
+bool resource_is_asked(void);
+
 /* Answer one request that waits on the socket (supervisor). The request is hostile: it is checked against the keys.
  *   fails: -errno: the socket is closed or the worker broke the protocol; kill it */
 int resource_answer(int socket, struct resources *resources) __attribute__((warn_unused_result));

@@ -64,6 +64,9 @@ void script_value_push(struct lua_State *L, const struct value *value);
  * nil and what is wrong when that cannot be. A lua_CFunction. */
 int script_value_open(struct lua_State *L);
 
+/* Whether LuaJIT may make memory executable in this process; else new states interpret. */
+extern bool script_compiles;
+
 /* Why an app in Lua was put into quarantine, with file and line; NULL when it was not, or is no app in Lua. */
 struct app;
 const char *script_app_cause(const struct app *app);

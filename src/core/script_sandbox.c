@@ -168,6 +168,8 @@ static const struct {
 	{ LUA_BITLIBNAME, luaopen_bit }, { LUA_JITLIBNAME, luaopen_jit }, { LUA_FFILIBNAME, luaopen_ffi }
 };
 
+bool script_compiles = true;
+
 /* Runs protected: everything that Lua does while the app is made. Leaves a table in the registry, under the instance. */
 static int build(lua_State *L)
 {
@@ -207,7 +209,11 @@ static int build(lua_State *L)
 	lua_pushvalue(L, top);
 	lua_rawset(L, LUA_REGISTRYINDEX);
 	lua_gc(L, LUA_GCCOLLECT, 0);
-	luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+	if (script_compiles)
+		luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+	else
+		log_warn("app '%s' is interpreted, which is slow: its worker was started without Lua apps and may not make memory "
+			"executable; nf run anew compiles it", s->app.name);
 	return 0;
 }
 

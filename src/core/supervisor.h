@@ -7,6 +7,7 @@ struct supervisor_options {
 	bool single_process;            /* no fork: for debuggers */
 	bool watch;                     /* reload when the configuration or a Lua module of it changes */
 	const char *const *arguments;   /* of the configuration: for reloads */
+	struct sandbox_user user;       /* who workers are */
 	struct worker_options worker;
 };
 

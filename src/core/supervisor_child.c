@@ -1,6 +1,7 @@
 /* supervisor_child -- the workers' processes: fork, reports, death, restart. See supervisor.h. */
 #include "core/supervisor_state.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -35,15 +36,14 @@ static void keep_descriptors(int a, int b)
 }
 
 /* The worker's process from its first to its last instruction. */
-static void be_worker(struct supervisor *s, uint32_t number, int control, int resource) __attribute__((noreturn));
-static void be_worker(struct supervisor *s, uint32_t number, int control, int resource)
+static void be_worker(struct supervisor *s, uint32_t number, int control, int resource, pid_t supervisor) __attribute__((noreturn));
+static void be_worker(struct supervisor *s, uint32_t number, int control, int resource, pid_t supervisor)
 {
 	struct sigaction action = { .sa_handler = supervisor_on_stop };
 	struct worker_report report;
 	char prefix[32];
 	int code;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);       /* no worker outlives its supervisor */
 	prctl(PR_SET_NAME, "nf-worker");
 	sigaction(SIGTERM, &action, NULL);
 	signal(SIGINT, SIG_IGN);                /* a terminal sends it to all of us; the supervisor passes it on as SIGTERM */
@@ -56,6 +56,18 @@ static void be_worker(struct supervisor *s, uint32_t number, int control, int re
 		log_prefix(prefix);
 	}
 	resource_ask(resource);
+	code = s->options->worker.sandbox ? sandbox_drop(&s->options->user) : 0;
+	/* No worker outlives its supervisor. A change of user would undo it, so it comes behind. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != supervisor)
+		_exit(EXIT_WORKER);
+	if (code < 0) {
+		report = (struct worker_report){ .type = WORKER_FAILED };
+		snprintf(report.text, sizeof(report.text), "%s", nf_error());
+		descriptor_send(control, &report, sizeof(report), NULL, 0);
+		_exit(EXIT_WORKER);
+	}
+	mallopt(M_ARENA_MAX, 1);                /* others would be made with calls that the sandbox does not allow */
 	code = worker_run(s->graph, number, &s->options->worker, s->result->stats, control, &report);
 	_exit(code < 0 ? EXIT_WORKER : 0);
 }
@@ -65,7 +77,7 @@ int supervisor_start_worker(struct supervisor *s, uint32_t number)
 {
 	struct child *child = &s->child[number];
 	int control[2], resource[2];
-	pid_t pid;
+	pid_t pid, supervisor = getpid();
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0)
 		return nf_fail(errno, "no socket for a worker: %s", strerror(errno));
@@ -79,7 +91,7 @@ int supervisor_start_worker(struct supervisor *s, uint32_t number)
 	if (pid == 0) {
 		close(control[0]);
 		close(resource[0]);
-		be_worker(s, number, control[1], resource[1]);
+		be_worker(s, number, control[1], resource[1], supervisor);
 	}
 	close(control[1]);
 	close(resource[1]);
@@ -141,9 +153,11 @@ void supervisor_read_report(struct supervisor *s, uint32_t number)
 {
 	struct child *child = &s->child[number];
 	struct worker_report report;
+	char name[64];
 	int code = descriptor_receive(child->control, &report, sizeof(report), NULL, 0, NULL, MSG_DONTWAIT);
 
-	if (code == -EAGAIN)
+	/* One that died with orders unread: what it has sent before follows. */
+	if (code == -EAGAIN || code == -ECONNRESET)
 		return;
 	if (code == 0) {
 		close(child->control);
@@ -162,6 +176,11 @@ void supervisor_read_report(struct supervisor *s, uint32_t number)
 		child->ended = true;
 		child->report = report;
 		supervisor_reload_lost(s, number);
+	} else if (code == 1 && report.type == WORKER_BROKE) {
+		sandbox_call_name(report.call, name, sizeof(name));
+		log_error("worker '%s' made the system call '%s', which no worker makes; it is ended", s->graph->worker[number].name,
+			name);
+		kill(child->pid, SIGKILL);
 	} else if (code != 1 || !supervisor_reload_report(s, number, &report)) {
 		log_error("worker %u sent what no worker sends; it is ended", number + 1);
 		kill(child->pid, SIGKILL);

@@ -25,12 +25,13 @@ static int same_workers(const struct graph *old, const struct graph *new)
 	return 0;
 }
 
-/* What both graphs use stays open: the new one gets descriptors of its own of the same devices and files. */
+/* What both graphs use stays open: the new one gets descriptors of its own of the same devices and files. Files that are only
+ * read are opened anew: another one may have taken the name. */
 static void share_resources(struct resources *old, struct resources *new)
 {
 	for (uint32_t i = 0; i < new->count; i++)
 		for (uint32_t j = 0; j < old->count; j++)
-			if (old->list[j].fd >= 0 && strcmp(new->list[i].key, old->list[j].key) == 0)
+			if (old->list[j].fd >= 0 && !new->list[i].shared && strcmp(new->list[i].key, old->list[j].key) == 0)
 				new->list[i].fd = dup(old->list[j].fd);
 }
 

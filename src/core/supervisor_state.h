@@ -4,6 +4,7 @@
 
 #include "core/descriptor.h"
 #include "core/worker.h"
+#include "core/sandbox.h"
 #include "core/supervisor.h"
 
 #include <signal.h>

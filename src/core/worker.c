@@ -1,8 +1,9 @@
 /* worker -- see worker.h. */
 #include "core/worker_state.h"
 
+#include "core/sandbox.h"
+
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -59,6 +60,11 @@ static void *run_packets(void *context)
 
 	pin(w->cpu);
 	prctl(PR_SET_TIMERSLACK, 1);    /* a sleep of 5 us is to be one of 5 us, not of 55 */
+	sem_post(&w->settled);
+	while (sem_wait(&w->go) != 0)
+		;
+	if (w->given_up)
+		return NULL;
 	w->code = engine_run(w->engine);
 	if (w->code < 0)
 		snprintf(w->text, sizeof(w->text), "%s", nf_error());
@@ -82,24 +88,61 @@ static void keep_house(struct worker *w)
 	worker_forget(w);
 }
 
-/* Run the engine in the packet thread: a thread of its own, so that this one keeps house. */
-static int run_engine(struct worker *w)
+/* Start the packet thread: a thread of its own, so that this one keeps house. It sets itself up and waits. */
+static int start_packets(struct worker *w)
 {
-	pthread_t id;
 	int code;
 
 	w->ended_fd = eventfd(0, EFD_CLOEXEC);
 	if (w->ended_fd < 0)
 		return nf_fail(errno, "no event descriptor: %s", strerror(errno));
-	code = pthread_create(&id, NULL, run_packets, w);
+	sem_init(&w->settled, 0, 0);
+	sem_init(&w->go, 0, 0);
+	code = pthread_create(&w->packets, NULL, run_packets, w);
 	if (code != 0) {
 		close(w->ended_fd);
 		return nf_fail(code, "no packet thread: %s", strerror(code));
 	}
-	keep_house(w);
-	pthread_join(id, NULL);
+	while (sem_wait(&w->settled) != 0)
+		;
+	return 0;
+}
+
+/* Let the packet thread run, or end when the start has failed; gives how it ended. */
+static int run_packets_to_end(struct worker *w, int code)
+{
+	w->given_up = code < 0;
+	running = w->engine;
+	for (int i = 0; i < stop_requests; i++)
+		engine_stop(w->engine);
+	sem_post(&w->go);
+	if (code == 0)
+		keep_house(w);
+	pthread_join(w->packets, NULL);
+	running = NULL;
 	close(w->ended_fd);
-	return w->code < 0 ? nf_fail(-w->code, "%s", w->text) : 0;
+	return code < 0 ? code : w->code < 0 ? nf_fail(-w->code, "%s", w->text) : 0;
+}
+
+/* Does LuaJIT compile in this worker? */
+static bool has_scripts(const struct graph_worker *graph)
+{
+	for (uint32_t i = 0; i < graph->app_count; i++)
+		if (graph->app[i].class->module != NULL)
+			return true;
+	return false;
+}
+
+/* From here on the worker makes only the system calls of the table. All threads are there; the filter is for all of them. */
+static int close_sandbox(struct worker *w)
+{
+	bool compiles = has_scripts(&w->graph->worker[w->number]);
+	int code = sandbox_filter(compiles, w->socket);
+
+	/* Lua apps that a reload brings are interpreted. */
+	if (code == 0 && sandbox_has_filter && !compiles)
+		script_compiles = false;
+	return code;
 }
 
 static int prepare(struct worker *w, const struct worker_options *options, struct stats *stats)
@@ -122,6 +165,21 @@ static int prepare(struct worker *w, const struct worker_options *options, struc
 	return 0;
 }
 
+/* Everything from the start of the packet thread to its end. */
+static int run(struct worker *w, const struct worker_options *options)
+{
+	int code = start_packets(w);
+
+	if (code < 0)
+		return code;
+	if (options->sandbox)
+		code = close_sandbox(w);
+	if (code == 0)
+		code = wait_for_others(w);
+	w->ran = code == 0;
+	return run_packets_to_end(w, code);
+}
+
 int worker_run(struct graph *graph, uint32_t number, const struct worker_options *options, struct stats *stats, int socket,
 	struct worker_report *report)
 {
@@ -139,15 +197,9 @@ int worker_run(struct graph *graph, uint32_t number, const struct worker_options
 	if (code == 0)
 		code = prepare(w, options, stats);
 	if (code == 0)
-		code = wait_for_others(w);
-	if (code == 0) {
-		running = w->engine;
-		for (int i = 0; i < stop_requests; i++)
-			engine_stop(w->engine);
-		code = run_engine(w);
-		running = NULL;
+		code = run(w, options);
+	if (w->ran)
 		engine_ledger(w->engine, &report->ledger);
-	}
 	if (code < 0)
 		snprintf(report->text, sizeof(report->text), "%s", nf_error());
 	engine_free(w->engine);

@@ -13,6 +13,7 @@
  *             <----------------------- COMMIT when all have prepared, else ABORT
  *      COMMITTED -------------------->
  *      ENDED or FAILED -------------->                                               the end
+ *      BROKE ------------------------>                                               a system call that no worker makes
  */
 
 /* What every worker of a run has in common. */
@@ -20,16 +21,19 @@ struct worker_options {
 	enum engine_idle idle;
 	uint64_t duration_ns;           /* 0: until it ends or is stopped */
 	bool virtual_clock;
+	bool sandbox;                   /* only the system calls of sandbox_calls */
 	int cpu;                        /* for the first worker without a cpu of its own; -1: anywhere */
 };
 
 /* What a worker tells the supervisor, one datagram each on a seqpacket socket. */
-enum worker_report_type { WORKER_READY = 1, WORKER_FAILED, WORKER_ENDED, WORKER_PREPARED, WORKER_REFUSED, WORKER_COMMITTED };
+enum worker_report_type { WORKER_READY = 1, WORKER_FAILED, WORKER_ENDED, WORKER_PREPARED, WORKER_REFUSED, WORKER_COMMITTED,
+	WORKER_BROKE };
 
 struct worker_report {
 	uint32_t type;                  /* enum worker_report_type */
 	char text[ERROR_TEXT];          /* FAILED, REFUSED: why */
 	struct ledger ledger;           /* ENDED: at the end, before apps are freed */
+	uint32_t call;                  /* BROKE: its number */
 	uint64_t leaked;                /* ENDED: packets still in use after all apps were freed */
 	struct engine_receipt receipt;  /* COMMITTED */
 };

@@ -5,6 +5,9 @@
 #include "core/descriptor.h"
 #include "core/worker.h"
 
+#include <pthread.h>
+#include <semaphore.h>
+
 struct worker {
 	struct graph *graph;            /* what runs; owned, unless it is the first */
 	const struct graph *first;      /* the caller's */
@@ -12,6 +15,10 @@ struct worker {
 	uint32_t number;
 	int cpu;
 	int socket;                     /* to the supervisor; -1: none */
+	pthread_t packets;              /* the packet thread */
+	sem_t settled, go;              /* it has set itself up; it is to go on */
+	bool ran;                       /* the engine's ledger means something */
+	bool given_up;                  /* it is to end without having run */
 	int ended_fd;                   /* readable when the packet thread has ended */
 	int code;                       /* how it ended, */
 	char text[ERROR_TEXT];          /* and why */

@@ -75,8 +75,10 @@ static const struct program_option run_options[] = {
 	{ "--idle", "busy|adaptive|wait", "What to do when no packets come: poll, sleep a little longer each time, or block; default adaptive." },
 	{ "--clock", "real|virtual", "Virtual time goes on from packet to packet: a run on captures is repeatable; default real." },
 	{ "--seed", "N", "Where all random numbers come from; default another one each time, 1 with a virtual clock." },
-	{ "--single-process", NULL, "No supervisor, no worker: everything in this process, for debuggers." },
+	{ "--no-sandbox", NULL, "For debuggers: workers keep the user, the capabilities and all system calls." },
+	{ "--single-process", NULL, "No supervisor, no worker, no sandbox: everything in this process, for debuggers." },
 	{ "--quiet", NULL, "Do not print what each app did at the end." },
+	{ "--user", "NAME", "As root: the user that workers run as; default nf when there is one, else nobody." },
 	{ "--watch", NULL, "Reload when the configuration, or a Lua module of it, is written." },
 	{ NULL, NULL, NULL },
 };

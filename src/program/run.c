@@ -4,6 +4,7 @@
 
 #include "core/worker.h"
 
+#include "core/sandbox.h"
 #include "core/supervisor.h"
 
 #include <libgen.h>
@@ -27,6 +28,7 @@ static int read_options(const struct options *options, struct supervisor_options
 	run->worker.duration_ns = duration;
 	run->worker.virtual_clock = clock == 1;
 	run->single_process = options_has(options, "--single-process");
+	run->worker.sandbox = !run->single_process && !options_has(options, "--no-sandbox");
 	run->watch = options_has(options, "--watch");
 	run->arguments = (const char *const *)options->rest;
 	/* A virtual run is repeatable, so its seed is fixed unless given; a real one takes a new seed each time. */
@@ -36,6 +38,22 @@ static int read_options(const struct options *options, struct supervisor_options
 	else if (clock == 0 && getentropy(&random_seed, sizeof(random_seed)) != 0)
 		random_seed = clock_system_ns();
 	return OPTIONS_GO;
+}
+
+/* Who workers are; tell when nobody shuts them in. fails: -errno after a message */
+static int choose_user(const struct options *options, struct supervisor_options *run)
+{
+	int code = 0;
+
+	if (options_has(options, "--no-sandbox"))
+		fprintf(stderr, "nf run: WARNING: no sandbox: whoever takes over a worker by a packet can do all that this user can do\n");
+	if (run->worker.sandbox)
+		code = sandbox_user_find(options_value(options, "--user"), &run->user);
+	else if (options_has(options, "--user"))
+		code = nf_fail(EINVAL, "--user needs the sandbox");
+	if (code < 0)
+		fprintf(stderr, "nf run: %s\n", nf_error());
+	return code;
 }
 
 /* "router.lua" runs under the name "router". */
@@ -144,6 +162,8 @@ int program_run(int argc, char **argv)
 		return code;
 	default_name(options.argument[0], name, sizeof(name));
 	run.name = options_has(&options, "--name") ? options_value(&options, "--name") : name;
+	if (choose_user(&options, &run) < 0)
+		return EXIT_FAILED;
 	graph = graph_load(options.argument[0], (const char *const *)options.rest, &errors);
 	if (graph == NULL) {
 		for (uint32_t i = 0; i < errors.count; i++)

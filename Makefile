@@ -230,6 +230,7 @@ SOURCES := \
 	src/program/main.c \
 	src/program/measure.c \
 	src/program/options.c \
+	src/program/prometheus.c \
 	src/program/ps.c \
 	src/program/reading.c \
 	src/program/reload.c \

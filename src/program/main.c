@@ -45,6 +45,7 @@ static const struct program_option ps_options[] = {
 static const struct program_option stats_options[] = {
 	{ "--interval", "TIME", "Measure rates over this time; 0 for none; default 250ms." },
 	{ "--json", NULL, "Print one JSON object." },
+	{ "--prometheus", NULL, "Print it in the text format of Prometheus." },
 	{ "--worker", "N", "Show this worker alone; the first is 1." },
 	{ NULL, NULL, NULL },
 };

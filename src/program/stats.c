@@ -1,6 +1,7 @@
 /* stats -- `nf stats NAME`: what an instance of nf has done, and where every packet is. */
 #include "program/stats.h"
 #include "program/options.h"
+#include "program/prometheus.h"
 
 #include <time.h>
 
@@ -51,7 +52,9 @@ static int show(const struct options *options, const struct reading *before, uin
 	/* It may end while we wait: then the first reading is the last one. */
 	if (read_again(before, interval_ns, &again) < 0 || again.workers == 0)
 		now = (struct reading *)before;
-	if (options_has(options, "--json"))
+	if (options_has(options, "--prometheus"))
+		prometheus_write(now, worker, stdout);
+	else if (options_has(options, "--json"))
 		stats_print_json(before, now, worker);
 	else
 		stats_print_text(before, now, worker);
@@ -72,6 +75,10 @@ int program_stats(int argc, char **argv)
 		return code;
 	if (!options_duration(&options, "--interval", &interval_ns))
 		return EXIT_USAGE;
+	if (options_has(&options, "--json") && options_has(&options, "--prometheus"))
+		return options_wrong(options.program, "--json and --prometheus exclude each other");
+	if (options_has(&options, "--prometheus"))
+		interval_ns = 0;        /* it has no rates: Prometheus makes them */
 	if (reading_init(&reading, options.argument[0]) < 0) {
 		fprintf(stderr, "nf stats: %s\n", nf_error());
 		return EXIT_FAILED;

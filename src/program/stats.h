@@ -6,5 +6,8 @@
 void stats_print_text(const struct reading *before, const struct reading *now, uint32_t worker);
 void stats_print_json(const struct reading *before, const struct reading *now, uint32_t worker);
 
+/* The JSON object as malloc'ed text; NULL when a name is no UTF-8, or memory is short. */
+char *stats_json(const struct reading *before, const struct reading *now, uint32_t worker);
+
 /* "new", "running", "draining", "ended", by enum engine_state. */
 extern const char *const stats_state_names[];

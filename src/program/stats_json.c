@@ -78,10 +78,11 @@ static json_t *worker_object(const struct reading *before, const struct reading 
 		"ledger", ledger_object(now, number));
 }
 
-void stats_print_json(const struct reading *before, const struct reading *now, uint32_t only)
+char *stats_json(const struct reading *before, const struct reading *now, uint32_t only)
 {
 	const struct stats_header *header = &now->header;
 	json_t *workers = json_array(), *object;
+	char *text;
 
 	for (uint32_t w = 0; w < now->workers; w++)
 		if (only == UINT32_MAX || only == w)
@@ -89,9 +90,18 @@ void stats_print_json(const struct reading *before, const struct reading *now, u
 	object = json_pack("{s:s, s:s, s:b, s:i, s:I, s:I, s:f, s:o}", "name", now->name, "file", header->file, "running", now->runs,
 		"pid", (int)header->supervisor, "started_ns", (json_int_t)header->started_ns, "generation",
 		(json_int_t)header->generation, "clock_hz", header->clock_hz, "workers", workers);
-	if (object == NULL || json_dumpf(object, stdout, 0) != 0)
+	text = object != NULL ? json_dumps(object, 0) : NULL;
+	json_decref(object);
+	return text;
+}
+
+void stats_print_json(const struct reading *before, const struct reading *now, uint32_t only)
+{
+	char *text = stats_json(before, now, only);
+
+	if (text == NULL)
 		fprintf(stderr, "nf stats: a name is no UTF-8: no JSON can be made\n");
 	else
-		putchar('\n');
-	json_decref(object);
+		puts(text);
+	free(text);
 }

@@ -41,7 +41,7 @@ const struct sandbox_call sandbox_calls[] = {
 	{ "sendmmsg", "frames to a packet socket" },
 	{ "getsockopt", "drops of a packet socket" },
 	{ "getsockname", "whether a packet socket still has its interface" },
-	{ "ioctl", "whether a tap still has its interface (TUNGETIFF alone)" },
+	{ "ioctl", "whether a tap still has its interface, whether a file is a terminal (TUNGETIFF and TCGETS alone)" },
 	{ "sendto", "a question to the supervisor, or about a tap's drops; never to an address" },
 	{ "recvfrom", "the answer about a tap's drops" },
 	{ "sendmsg", "reports to the supervisor" },
@@ -166,8 +166,11 @@ static int allow(scmp_filter_ctx filter, const char *name, bool compiles)
 		return 0;               /* another kernel's, or another processor's */
 	if (strcmp(name, "mmap") == 0 || strcmp(name, "mprotect") == 0)
 		return allow_memory(filter, name, compiles);
-	if (strcmp(name, "ioctl") == 0)
-		return allow_if(filter, name, SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, TUNGETIFF));
+	if (strcmp(name, "ioctl") == 0) {
+		int code = allow_if(filter, name, SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, TUNGETIFF));
+
+		return code == 0 ? allow_if(filter, name, SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, TCGETS)) : code;
+	}
 	if (strcmp(name, "fcntl") == 0)
 		return allow_if(filter, name, SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, F_SETFL));
 	if (strcmp(name, "tgkill") == 0)

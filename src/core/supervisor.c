@@ -89,10 +89,8 @@ static void watch(struct supervisor *s)
 			break;
 		for (uint32_t i = 0; i < count; i++) {
 			if (wait[3 + 2 * i].revents && s->child[i].resource >= 0 &&
-				resource_answer(s->child[i].resource, served(s)) < 0) {
-				close(s->child[i].resource);
-				s->child[i].resource = -1;
-			}
+				resource_answer(s->child[i].resource, served(s)) < 0)
+				supervisor_cut_off(s, i);
 			if (wait[2 + 2 * i].revents && s->child[i].control >= 0)
 				supervisor_read_report(s, i);
 		}

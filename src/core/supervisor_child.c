@@ -187,6 +187,20 @@ void supervisor_read_report(struct supervisor *s, uint32_t number)
 	}
 }
 
+void supervisor_cut_off(struct supervisor *s, uint32_t number)
+{
+	struct child *child = &s->child[number];
+	struct pollfd waiting = { .fd = child->resource, .events = POLLIN };
+	bool closed = poll(&waiting, 1, 0) == 1 && (waiting.revents & POLLHUP) != 0;
+
+	close(child->resource);
+	child->resource = -1;
+	if (closed)
+		return;         /* it has died or ended, which is met elsewhere */
+	log_error("worker %u asked for a resource in a way that no worker does; it is ended", number + 1);
+	kill(child->pid, SIGKILL);
+}
+
 /* A worker that has not said that it has ended is dead by accident: start another one, a little later each time. */
 static void on_death(struct supervisor *s, uint32_t number, int status)
 {

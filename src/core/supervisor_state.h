@@ -93,6 +93,8 @@ char *supervisor_receipt(const struct graph *old, const struct graph *new, const
 int supervisor_order(struct supervisor *s, uint32_t number, const struct worker_order *order, const int *fds, int count);
 int supervisor_start_worker(struct supervisor *s, uint32_t number) __attribute__((warn_unused_result));
 void supervisor_read_report(struct supervisor *s, uint32_t number);
+/* A worker's socket for resources is closed, or what came over it is nonsense: then the worker is ended. */
+void supervisor_cut_off(struct supervisor *s, uint32_t number);
 void supervisor_reap(struct supervisor *s);
 /* Start again those whose time has come; gives how many milliseconds until the next one, -1: none. */
 int supervisor_restart(struct supervisor *s);

@@ -57,6 +57,7 @@ PUBLIC := \
 	src/core/script.h \
 	src/core/script_packet.h \
 	src/core/graph.h \
+	src/core/probe.h \
 	src/core/stats.h \
 	src/core/engine.h \
 	src/core/instance.h \
@@ -127,6 +128,7 @@ SOURCES := \
 	src/core/engine_idle.c \
 	src/core/engine_ledger.c \
 	src/core/engine_plan.c \
+	src/core/engine_probe.c \
 	src/core/engine_wiring.c \
 	src/core/error.c \
 	src/core/graph.c \
@@ -157,6 +159,7 @@ SOURCES := \
 	src/core/param_error.c \
 	src/core/param_scalar.c \
 	src/core/param_text.c \
+	src/core/probe.c \
 	src/core/random.c \
 	src/core/resource.c \
 	src/core/sandbox.c \
@@ -175,6 +178,7 @@ SOURCES := \
 	src/core/supervisor.c \
 	src/core/supervisor_child.c \
 	src/core/supervisor_control.c \
+	src/core/supervisor_probe.c \
 	src/core/supervisor_receipt.c \
 	src/core/supervisor_reload.c \
 	src/core/value.c \
@@ -214,8 +218,10 @@ SOURCES := \
 	src/program/bench/result.c \
 	src/program/bench/rig.c \
 	src/program/bench/turns.c \
+	src/program/capture.c \
 	src/program/check.c \
 	src/program/control.c \
+	src/program/dissect.c \
 	src/program/doctor/doctor.c \
 	src/program/doctor/doctor_cpu.c \
 	src/program/doctor/doctor_device.c \
@@ -231,6 +237,7 @@ SOURCES := \
 	src/program/measure.c \
 	src/program/options.c \
 	src/program/prometheus.c \
+	src/program/probing.c \
 	src/program/ps.c \
 	src/program/reading.c \
 	src/program/reload.c \

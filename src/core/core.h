@@ -27,6 +27,7 @@
 #include "core/job.h"
 #include "core/script.h"
 #include "core/graph.h"
+#include "core/probe.h"
 #include "core/stats.h"
 #include "core/engine.h"
 #include "core/namespace.h"

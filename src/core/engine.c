@@ -21,6 +21,7 @@ struct engine *engine_new(void)
 	engine->idle = ENGINE_ADAPTIVE;
 	engine->end_ns = CLOCK_NEVER;
 	sem_init(&engine->committed, 0, 0);
+	sem_init(&engine->probed, 0, 0);
 	if (engine->wiring == NULL || engine->wake_fd < 0 || engine->epoll_fd < 0) {
 		engine_free(engine);
 		return NULL;
@@ -32,12 +33,14 @@ void engine_free(struct engine *engine)
 {
 	if (engine == NULL)
 		return;
+	engine_probe_fini(engine);
 	engine_wiring_free(engine->wiring);
 	if (engine->wake_fd >= 0)
 		close(engine->wake_fd);
 	if (engine->epoll_fd >= 0)
 		close(engine->epoll_fd);
 	sem_destroy(&engine->committed);
+	sem_destroy(&engine->probed);
 	free(engine);
 }
 
@@ -134,8 +137,8 @@ static void charge(struct app *app, struct cost *cost, uint64_t packets)
 	}
 }
 
-/* Let every input bring in packets; gives how many came. */
-static uint64_t pull(struct engine *engine, struct cost *cost)
+/* Let every input bring in packets; gives how many came. This and push are compiled twice: without probes nothing asks for them. */
+static inline __attribute__((always_inline)) uint64_t pull(struct engine *engine, struct cost *cost, const bool probed)
 {
 	struct engine_wiring *wiring = engine->wiring;
 	uint64_t moved = 0;
@@ -151,6 +154,8 @@ static uint64_t pull(struct engine *engine, struct cost *cost)
 		app->class->pull(app);
 		before = app->received + app->created - before;
 		charge(app, cost, before);
+		if (probed)
+			engine_probe_sent(engine, app);
 		moved += before;
 	}
 	return moved;
@@ -175,7 +180,7 @@ static bool has_waiting(const struct engine_step *step)
 }
 
 /* Let every app with waiting packets move them on, once, in topological order; gives how many were taken. */
-static uint64_t push(struct engine *engine, struct cost *cost)
+static inline __attribute__((always_inline)) uint64_t push(struct engine *engine, struct cost *cost, const bool probed)
 {
 	struct engine_wiring *wiring = engine->wiring;
 	uint64_t moved = 0;
@@ -194,12 +199,29 @@ static uint64_t push(struct engine *engine, struct cost *cost)
 		app->class->push(app);
 		before = received(step) - before;
 		charge(app, cost, before);
+		if (probed)
+			engine_probe_sent(engine, app);
 		moved += before;
 		/* An app that releases what it held (delay, shaper) moves packets without taking any. */
 		if (step->always && app->output_count > 0 && app->output[0] != NULL)
 			moved += app->output[0]->sent - sent;
 	}
 	return moved;
+}
+
+/* A breath's calls. */
+static uint64_t move(struct engine *engine, struct cost *cost)
+{
+	uint64_t moved = engine->state != ENGINE_DRAINING ? pull(engine, cost, false) : 0;
+
+	return moved + push(engine, cost, false);
+}
+
+static __attribute__((noinline)) uint64_t move_probed(struct engine *engine, struct cost *cost)
+{
+	uint64_t moved = engine->state != ENGINE_DRAINING ? pull(engine, cost, true) : 0;
+
+	return moved + push(engine, cost, true);
 }
 
 /* House-keeping of the packet thread, each millisecond. */
@@ -213,6 +235,8 @@ static void tick(struct engine *engine)
 		if (PACKET_DEBUG)
 			packet_debug_hold(wiring->tick[i]->name);
 		wiring->tick[i]->class->tick(wiring->tick[i]);
+		if (engine->probe_count > 0)
+			engine_probe_sent(engine, wiring->tick[i]);
 	}
 	if (now >= engine->next_adjust_ns) {
 		clock_adjust();
@@ -224,22 +248,24 @@ static void tick(struct engine *engine)
 
 uint64_t engine_breathe(struct engine *engine)
 {
-	uint64_t start, moved = 0;
+	uint64_t start, moved;
 	struct cost cost;
 
 	if (__atomic_load_n(&engine->pending, __ATOMIC_ACQUIRE) != NULL)
 		engine_commit_pending(engine);
+	if (__atomic_load_n(&engine->probe_change, __ATOMIC_ACQUIRE) != NULL)
+		engine_probe_apply(engine);
 	start = clock_update();
 	/* A breath that moved something lasted until now: no sleep follows it. */
 	if (engine->breath_moved > 0)
 		engine->breath_ns[stats_bucket(clock_cycles_ns(start - engine->breath_start))]++;
 	cost = cost_begin(engine, start);
-	if (engine->state != ENGINE_DRAINING)
-		moved = pull(engine, &cost);
-	moved += push(engine, &cost);
+	moved = engine->probe_count > 0 ? move_probed(engine, &cost) : move(engine, &cost);
 	moved += memory_home();
 	engine->breath_start = start;
 	engine->breath_moved = moved;
+	if (moved == 0)
+		engine->rested_ns = clock_now();
 	__atomic_store_n(&engine->breaths, engine->breaths + 1, __ATOMIC_RELAXED);
 	if (clock_now() >= engine->next_tick_ns)
 		tick(engine);

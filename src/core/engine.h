@@ -40,6 +40,12 @@ struct engine_receipt engine_receipt(const struct engine_plan *plan);
 void engine_retire(struct engine *engine, struct engine_plan *plan);
 void engine_abort(struct engine *engine, struct engine_plan *plan);
 
+/* Have the packet thread copy what passes on the link of a name into a probe, which is the engine's until it is removed.
+ * House-keeping thread. fails: -ENOENT with nf_error(): no such link; the probe stays the caller's */
+int engine_probe_add(struct engine *engine, struct probe *probe, const char *link) __attribute__((warn_unused_result));
+/* Take a probe out again; gives it back to the caller, NULL when there is none of that number. */
+struct probe *engine_probe_remove(struct engine *engine, uint32_t number);
+
 /* Run in this thread until all inputs have ended and all links are empty, the duration is over, or engine_stop.
  * At the end links are drained, and apps are told to stop.
  *   gives: 0, or -errno with nf_error() */

@@ -179,6 +179,8 @@ static void commit(struct engine *engine, struct engine_plan *plan)
 	for (uint32_t i = 0; i < wiring->app_count; i++)
 		if (wiring->app[i]->class->link != NULL)
 			wiring->app[i]->class->link(wiring->app[i]);
+	if (engine->probe_count > 0)
+		engine_probe_rewire(engine);
 	/* The first snapshot of the new generation begins with a ledger of its own. */
 	engine->next_ledger_ns = 0;
 	plan->receipt.pause_ns = clock_cycles_ns(clock_cycles() - start);

@@ -26,6 +26,14 @@ struct engine_wiring {
 	bool has_scripts;
 };
 
+/* A probe that comes or goes. */
+struct engine_probe_change {
+	struct probe *add;                      /* NULL: one goes */
+	const char *link;
+	uint32_t remove;                        /* its number */
+	struct probe *done;                     /* what was added or removed; NULL: nothing */
+};
+
 struct engine {
 	struct engine_wiring *wiring;
 	enum engine_idle idle;
@@ -34,6 +42,10 @@ struct engine {
 	volatile int stops;                     /* how often engine_stop was called */
 	struct engine_plan *pending;            /* to be committed before the next breath; atomic */
 	sem_t committed;
+	struct engine_probe_change *probe_change;       /* to be made before the next breath; atomic */
+	sem_t probed;
+	uint32_t probe_count;
+	struct probe *probe[PROBE_MOST];
 	int wake_fd;                            /* wakes an engine that waits */
 	int epoll_fd;
 	bool armed;                             /* epoll_fd has the descriptors of the present wiring */
@@ -42,6 +54,7 @@ struct engine {
 	uint64_t breath_start;                  /* clock_cycles() when the last breath began */
 	uint64_t breath_moved;                  /* what it moved */
 	uint64_t next_tick_ns, next_ledger_ns, next_adjust_ns;
+	uint64_t rested_ns;                     /* clock_now() of the last breath that moved nothing */
 	uint64_t idle_ns;                       /* the last sleep of the adaptive policy */
 	struct ledger retired;                  /* flow totals of apps and links that are gone */
 	struct ledger published;                /* the ledger of the last statistics */
@@ -77,6 +90,12 @@ void engine_plan_free(struct engine_plan *plan);
 
 /* engine_commit.c */
 void engine_commit_pending(struct engine *engine);
+
+/* engine_probe.c */
+void engine_probe_apply(struct engine *engine);         /* make the change that waits */
+void engine_probe_sent(struct engine *engine, const struct app *app);   /* an app has been called: serve the probes behind it */
+void engine_probe_rewire(struct engine *engine);        /* the wiring has changed */
+void engine_probe_fini(struct engine *engine);
 
 /* engine_idle.c: nothing moved. Sleep as the policy says, or advance a virtual clock.
  *   gives: false when nothing will ever move again: all inputs have ended, all links are empty */

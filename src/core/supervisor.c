@@ -73,7 +73,7 @@ static struct resources *served(const struct supervisor *s)
 
 static void watch(struct supervisor *s)
 {
-	struct pollfd wait[2 + 2 * MEMORY_WORKERS];
+	struct pollfd wait[2 + PROBE_MOST + 2 * MEMORY_WORKERS], *worker = wait + 2 + PROBE_MOST;
 
 	while (!is_over(s)) {
 		uint32_t count = s->graph->worker_count;
@@ -82,18 +82,24 @@ static void watch(struct supervisor *s)
 		wait[0] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
 		wait[1] = (struct pollfd){ .fd = s->listener, .events = POLLIN };
 		for (uint32_t i = 0; i < count; i++) {
-			wait[2 + 2 * i] = (struct pollfd){ .fd = s->child[i].control, .events = POLLIN };
-			wait[3 + 2 * i] = (struct pollfd){ .fd = s->child[i].resource, .events = POLLIN };
+			worker[2 * i] = (struct pollfd){ .fd = s->child[i].control, .events = POLLIN };
+			worker[2 * i + 1] = (struct pollfd){ .fd = s->child[i].resource, .events = POLLIN };
 		}
-		if (poll(wait, 2 + 2 * count, timeout) < 0 && errno != EINTR)
+		for (uint32_t i = 0; i < PROBE_MOST; i++)
+			wait[2 + i] = (struct pollfd){ .fd = s->probe[i].client, .events = POLLIN | POLLRDHUP };
+		if (poll(wait, 2 + PROBE_MOST + 2 * count, timeout) < 0 && errno != EINTR)
 			break;
 		for (uint32_t i = 0; i < count; i++) {
-			if (wait[3 + 2 * i].revents && s->child[i].resource >= 0 &&
+			if (worker[2 * i + 1].revents && s->child[i].resource >= 0 &&
 				resource_answer(s->child[i].resource, served(s)) < 0)
 				supervisor_cut_off(s, i);
-			if (wait[2 + 2 * i].revents && s->child[i].control >= 0)
+			if (worker[2 * i].revents && s->child[i].control >= 0)
 				supervisor_read_report(s, i);
 		}
+		/* Whatever a capture's client does, but reading, ends it. */
+		for (uint32_t i = 0; i < PROBE_MOST; i++)
+			if (wait[2 + i].revents && wait[2 + i].fd == s->probe[i].client)
+				supervisor_probe_end(s, i, NULL);
 		if (wait[0].revents)
 			read_signals(s);
 		if (wait[1].revents)
@@ -239,6 +245,8 @@ int supervisor_run(struct graph *graph, const struct supervisor_options *options
 	s->generation = 1;
 	for (uint32_t i = 0; i < MEMORY_WORKERS; i++)
 		s->child[i] = (struct child){ .control = -1, .resource = -1, .restart_ns = CLOCK_NEVER };
+	for (uint32_t i = 0; i < PROBE_MOST; i++)
+		s->probe[i].client = -1;
 	s->lock = instance_create(options->name);
 	if (s->lock < 0) {
 		code = s->lock;

@@ -223,6 +223,7 @@ static void on_death(struct supervisor *s, uint32_t number, int status)
 	child->pid = 0;
 	stats_header(s->result->stats)->worker_pid[number] = 0;
 	supervisor_reload_lost(s, number);
+	supervisor_probe_lost(s, number, child->ended ? "the graph has ended\n" : "the worker has died\n");
 	if (child->ended)
 		return;
 	if (WIFSIGNALED(status))

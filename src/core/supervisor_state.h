@@ -43,6 +43,12 @@ struct reload {
 	uint64_t start_ns;
 };
 
+/* A capture: while its client is connected. */
+struct supervisor_probe {
+	int client;                     /* -1: none */
+	uint32_t worker;
+};
+
 struct supervisor {
 	struct graph *graph;            /* what runs; owned */
 	struct graph *previous;         /* while a reload waits to be confirmed: what it replaced */
@@ -51,6 +57,7 @@ struct supervisor {
 	struct reload_request waiting;
 	uint64_t generation;
 	int listener;                   /* the control socket; -1 */
+	struct supervisor_probe probe[PROBE_MOST];
 	uint64_t watched, watch_ns;     /* --watch: a hash of what is watched; when to look again */
 	const struct supervisor_options *options;
 	struct supervisor_result *result;
@@ -85,6 +92,13 @@ void supervisor_back(struct supervisor *s, struct graph *previous);
 /* Deadlines: confirmation, --watch. gives: milliseconds until the next one, -1: none */
 int supervisor_reload_tick(struct supervisor *s);
 void supervisor_reload_fini(struct supervisor *s);
+
+/* supervisor_probe.c: captures of running links. */
+/* Begin one for a client, whose connection stays open; taken. text: a link's name, or an unambiguous part of it. */
+void supervisor_probe(struct supervisor *s, const char *text, uint32_t snaplen, int client);
+/* End one, or all of a worker that is gone; why: a line for the client, NULL: none. */
+void supervisor_probe_end(struct supervisor *s, uint32_t slot, const char *why);
+void supervisor_probe_lost(struct supervisor *s, uint32_t worker, const char *why);
 
 /* supervisor_receipt.c: the text of a receipt or of a difference; malloc'ed, NULL when memory is short. */
 char *supervisor_receipt(const struct graph *old, const struct graph *new, const struct reload *reload);

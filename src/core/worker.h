@@ -39,8 +39,9 @@ struct worker_report {
 };
 
 /* What the supervisor tells a worker, in the same way. PREPARE comes with descriptors: the encoded configuration, the
- * statistics file, then one for each new segment. */
-enum worker_order_type { WORKER_GO = 1, WORKER_PREPARE, WORKER_COMMIT, WORKER_ABORT };
+ * statistics file, then one for each new segment; PROBE with that of the ring. Nothing answers PROBE and PROBE_END: the client
+ * reads in the ring how it stands. */
+enum worker_order_type { WORKER_GO = 1, WORKER_PREPARE, WORKER_COMMIT, WORKER_ABORT, WORKER_PROBE, WORKER_PROBE_END };
 enum { WORKER_SEGMENTS = 16, WORKER_PATH = 4096 };
 
 struct worker_order {
@@ -48,6 +49,8 @@ struct worker_order {
 	uint32_t segment_count;
 	struct segment segment[WORKER_SEGMENTS];
 	char file[WORKER_PATH], folder[WORKER_PATH];    /* of the configuration */
+	uint32_t probe, snaplen;        /* PROBE: its number, bytes of each packet to be copied; PROBE_END: its number */
+	char link[PROBE_LINK];          /* PROBE: the link's name */
 };
 
 /* Run worker `number` of a graph in this process until it ends: prepare, wait for the others, run, retire.

@@ -105,6 +105,18 @@ static void commit(struct worker *w)
 	w->stats = NULL;
 }
 
+/* A capture begins. What cannot be is told to its client through the ring. */
+static void add_probe(struct worker *w, struct worker_order *order, int fd)
+{
+	struct probe *probe;
+
+	order->link[sizeof(order->link) - 1] = '\0';
+	if (probe_open(&probe, fd, order->probe, order->snaplen) < 0)
+		log_warn("%s", nf_error());
+	else if (engine_probe_add(w->engine, probe, order->link) < 0)
+		probe_close(probe, PROBE_LINK_GONE);
+}
+
 int worker_obey(struct worker *w)
 {
 	struct worker_order order;
@@ -130,6 +142,13 @@ int worker_obey(struct worker *w)
 	case WORKER_COMMIT:
 		if (w->plan != NULL)
 			commit(w);
+		break;
+	case WORKER_PROBE:
+		if (count > 0)
+			add_probe(w, &order, fds[0]);
+		break;
+	case WORKER_PROBE_END:
+		probe_close(engine_probe_remove(w->engine, order.probe), PROBE_ENDED);
 		break;
 	case WORKER_ABORT:
 		worker_forget(w);

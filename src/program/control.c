@@ -7,8 +7,7 @@
 
 enum { BLOCK = 4096 };
 
-/* A socket that is connected to the instance; -1 after a message. */
-static int reach(const struct program *program, const char *name)
+int control_reach(const struct program *program, const char *name)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	char path[INSTANCE_PATH];
@@ -63,9 +62,20 @@ static void print(const struct program *program, char *text, bool done)
 		fprintf(stderr, "nf %s: %s\n", program->name, line);
 }
 
+void control_refused(const struct program *program, int fd)
+{
+	char *text = receive(fd), *rest = text != NULL ? strchr(text, '\n') : NULL;
+
+	if (rest != NULL && rest[1] != '\0')
+		print(program, rest + 1, false);
+	else
+		fprintf(stderr, "nf %s: the instance does not answer\n", program->name);
+	free(text);
+}
+
 int control_ask(const struct program *program, const char *name, const char *line)
 {
-	int fd = reach(program, name);
+	int fd = control_reach(program, name);
 	char *text;
 	bool done;
 

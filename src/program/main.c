@@ -11,6 +11,15 @@ static const struct program_option bench_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option capture_options[] = {
+	{ "-w", "FILE", "Write a capture file; - is standard output." },
+	{ "--count", "N", "End after so many packets." },
+	{ "--duration", "TIME", "End after this time, for example 10s." },
+	{ "--snaplen", "BYTES", "Keep so many bytes of each packet; default all." },
+	{ "--text", NULL, "A line for each packet, also when standard output is no terminal." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option doctor_options[] = {
 	{ "--json", NULL, "Print one object per check." },
 	{ NULL, NULL, NULL },
@@ -86,6 +95,11 @@ static const struct program_option run_options[] = {
 
 const struct program programs[] = {
 	{ "bench", "[NAME...]", "Measure what packets, links, apps and files cost on this machine.", bench_options, program_bench },
+	{ "capture", "NAME LINK [FILTER...]", "Capture the packets of a link of a running graph.\n"
+		"LINK is a link's name as nf stats shows it, or a part that no other link has. FILTER is in the language of tcpdump. "
+		"Without -w a terminal gets a line for each packet; anything else gets a capture file: nf capture NAME LINK | tcpdump -r -. "
+		"The graph is not reloaded and never waits: what could not be copied is counted as left out.", capture_options,
+		program_capture },
 	{ "check", "FILE [-- ARGS]", "Tell all that is wrong with a configuration; start nothing.\n"
 		"The file is evaluated in a process of its own, within 10 s and 1 GiB. It ends with 0 when all is right, else with 1.",
 		NULL, program_check },

@@ -31,6 +31,7 @@ const char *program_nearest(const char *name);
 
 /* The programs' main functions: see struct program. */
 int program_bench(int argc, char **argv);
+int program_capture(int argc, char **argv);
 int program_check(int argc, char **argv);
 int program_doctor(int argc, char **argv);
 int program_graph(int argc, char **argv);

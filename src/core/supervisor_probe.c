@@ -1,0 +1,124 @@
+/* supervisor_probe -- captures of running links: make the ring, hand it to the worker and to the client, and end it when either is
+ * gone. A capture lives as long as its client's connection. */
+#include "core/supervisor_state.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Which link does a text mean: its whole name, or a part that no other has; with several workers also "WORKER:NAME".
+ *   fails: -ENOENT with nf_error(), which names the candidates */
+static int find_link(const struct graph *graph, const char *text, uint32_t *worker, const struct graph_link **found)
+{
+	uint32_t count = 0, parts = 0;
+	char names[ERROR_TEXT] = "", full[PROBE_LINK + 128];
+	size_t length = 0;
+
+	for (uint32_t w = 0; w < graph->worker_count; w++) {
+		for (uint32_t i = 0; i < graph->worker[w].link_count; i++) {
+			const struct graph_link *link = &graph->worker[w].link[i];
+			bool whole, part;
+
+			snprintf(full, sizeof(full), "%s:%s", graph->worker[w].name, link->name);
+			whole = strcmp(link->name, text) == 0 || strcmp(full, text) == 0;
+			part = strstr(link->name, text) != NULL;
+			if ((whole && count == 0) || (part && count + parts == 0)) {
+				*found = link;
+				*worker = w;
+			}
+			count += whole;
+			parts += part && !whole;
+			if ((part || whole) && length < sizeof(names))
+				length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s", length > 0 ? ", " : "",
+					graph->worker_count > 1 ? full : link->name);
+		}
+	}
+	if (count == 1 || (count == 0 && parts == 1))
+		return 0;
+	if (count + parts == 0)
+		return nf_fail(ENOENT, "no link has '%s' in its name; nf stats lists all", text);
+	return nf_fail(ENOENT, "'%s' is a part of %u links: %.*s", text, count + parts, 600, names);
+}
+
+/* Tell the worker to begin. */
+static int order_probe(struct supervisor *s, uint32_t slot, uint32_t worker, uint32_t snaplen, const char *link, int fd)
+{
+	struct worker_order order = { .type = WORKER_PROBE, .probe = slot, .snaplen = snaplen };
+
+	if (strlen(link) >= sizeof(order.link))
+		return nf_fail(ENAMETOOLONG, "the link's name is longer than %d bytes", PROBE_LINK - 1);
+	strcpy(order.link, link);
+	if (s->child[worker].control < 0 || !s->child[worker].released || supervisor_order(s, worker, &order, &fd, 1) < 0)
+		return nf_fail(ECONNREFUSED, "worker '%s' does not run at the moment", s->graph->worker[worker].name);
+	return 0;
+}
+
+/* Find the link, make the ring, start the worker's side. gives: the ring's descriptor; fails: -errno with nf_error() */
+static int begin(struct supervisor *s, uint32_t slot, const char *text, uint32_t snaplen, const struct graph_link **link)
+{
+	uint32_t worker = 0;
+	int fd, code = find_link(s->graph, text, &worker, link);
+
+	if (code < 0)
+		return code;
+	fd = probe_create();
+	if (fd < 0)
+		return fd;
+	code = order_probe(s, slot, worker, snaplen, (*link)->name, fd);
+	if (code < 0) {
+		close(fd);
+		return code;
+	}
+	s->probe[slot].worker = worker;
+	return fd;
+}
+
+void supervisor_probe(struct supervisor *s, const char *text, uint32_t snaplen, int client)
+{
+	const struct graph_link *link = NULL;
+	uint32_t slot = 0;
+	char name[PROBE_LINK + 8];
+	int fd;
+
+	while (slot < PROBE_MOST && s->probe[slot].client >= 0)
+		slot++;
+	if (slot == PROBE_MOST) {
+		snprintf(name, sizeof(name), "%d captures are running, more at a time are not allowed", PROBE_MOST);
+		supervisor_answer(client, false, name);
+		return;
+	}
+	fd = begin(s, slot, text, snaplen, &link);
+	if (fd < 0) {
+		supervisor_answer(client, false, nf_error());
+		return;
+	}
+	s->probe[slot].client = client;
+	snprintf(name, sizeof(name), "%s\n", link->name);
+	/* The answer is short: a connection that has just been made has room for it. */
+	if (descriptor_send(client, "ok\n", 3, &fd, 1) < 0 ||
+		send(client, name, strlen(name), MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)strlen(name))
+		supervisor_probe_end(s, slot, NULL);
+	close(fd);
+}
+
+void supervisor_probe_end(struct supervisor *s, uint32_t slot, const char *why)
+{
+	struct supervisor_probe *probe = &s->probe[slot];
+	const struct worker_order order = { .type = WORKER_PROBE_END, .probe = slot };
+
+	if (probe->client < 0)
+		return;
+	if (why != NULL && send(probe->client, why, strlen(why), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("a capture's client is gone");
+	close(probe->client);
+	probe->client = -1;
+	if (s->child[probe->worker].control >= 0 && supervisor_order(s, probe->worker, &order, NULL, 0) < 0)
+		log_debug("worker %u is gone", probe->worker + 1);
+}
+
+void supervisor_probe_lost(struct supervisor *s, uint32_t worker, const char *why)
+{
+	for (uint32_t i = 0; i < PROBE_MOST; i++)
+		if (s->probe[i].client >= 0 && s->probe[i].worker == worker)
+			supervisor_probe_end(s, i, why);
+}

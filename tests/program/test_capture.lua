@@ -1,0 +1,269 @@
+-- nf capture: packets of a link of a running graph, in a file or as text; it neither stops nor changes what runs.
+local lu = require("luaunit")
+local ffi = require("ffi")
+local support = require("support")
+local capture = require("support_capture")
+
+ffi.cdef([[
+int kill(int pid, int signal);
+int socket(int domain, int type, int protocol);
+int connect(int fd, const void *address, unsigned length);
+long send(int fd, const void *data, size_t length, int flags);
+long recv(int fd, void *data, size_t length, int flags);
+]])
+
+local folder = support.folder()
+local name = "test-capture-" .. ffi.C.getpid()
+local running
+
+local function wait(what, done)
+  for _ = 1, 1000 do
+    if done() then return end
+    os.execute("sleep 0.02")
+  end
+  error("waited in vain for " .. what, 2)
+end
+
+local function alive(pid)
+  local status = support.read("/proc/" .. pid .. "/stat")
+  return status ~= nil and not status:find(") Z", 1, true)
+end
+
+local function background(command, output)
+  support.run(("%s >%s/%s 2>&1 & echo $! >%s/pid"):format(command, folder, output, folder))
+  return tonumber(support.read(folder .. "/pid"))
+end
+
+local function nf(arguments) return support.run("'" .. support.nf .. "' " .. arguments) end
+
+local function file(text)
+  support.write(folder .. "/graph.lua", text)
+  return folder .. "/graph.lua"
+end
+
+local function start(text)
+  running = background(("'%s' run --name %s %s"):format(support.nf, name, file(text)), "output")
+  wait("nf", function()
+    assert(alive(running), support.read(folder .. "/output"))
+    return (nf("stats --interval 0 " .. name)):find("running", 1, true)
+  end)
+end
+
+-- End it; the ledger must balance, and no worker may have died.
+local function stop()
+  ffi.C.kill(running, 15)
+  wait("the end of nf", function() return not alive(running) end)
+  running = nil
+  local text = support.read(folder .. "/output")
+  lu.assertStrContains(text, "it balances")
+  lu.assertNotStrContains(text, "it is ended")
+end
+
+local function graph(source, extra)
+  return ([[return { apps = { source = { "basic.source", %s }, tee = { "basic.tee" }, sink = { "basic.sink" },
+    other = { "basic.sink" }, %s }, links = { "source -> tee.input", "tee.a -> sink", "tee.b -> other" } }]])
+    :format(source, extra or "")
+end
+
+local SLOW = [[rate = "2Kpps", sizes = { 60, 61, 300, 1514 }, content = "random", ipv4 = { src_count = 250 }, udp = {}]]
+local FAST = [[sizes = 60]]
+
+-- A connection to the control socket, after it was sent a line.
+local function connect(line)
+  local buffer = ffi.new("char[512]")
+  assert(require("nf.core").instance_path(buffer, name, "control") == 0)
+  local address = ffi.new("struct { uint16_t family; char path[108]; }", { 1, ffi.string(buffer) })
+  local fd = ffi.C.socket(1, 1, 0)
+  assert(ffi.C.connect(fd, address, ffi.sizeof(address)) == 0)
+  assert(ffi.C.send(fd, line, #line, 0x4000) == #line)
+  return fd
+end
+
+local function answer(fd)
+  local buffer = ffi.new("char[512]")
+  local n = ffi.C.recv(fd, buffer, 512, 0)
+  return n > 0 and ffi.string(buffer, n) or ""
+end
+
+TestCapture = {}
+
+function TestCapture:tearDown()
+  if running and alive(running) then ffi.C.kill(running, 9) end
+  running = nil
+end
+
+-- What the writer behind the link wrote ends with what was captured on it, byte for byte.
+function TestCapture:testEveryPacketOfASlowFlow()
+  start(([[return { apps = { source = { "basic.source", %s, number = 2000 }, join = { "basic.join" },
+    writer = { "pcap.writer", file = "%s/writer.pcap" }, never = { "basic.source", rate = "1Kpps", number = 3000 } },
+    links = { "source -> join.a", "never -> join.b", "join -> writer" } }]]):format(SLOW, folder))
+  local text, code = nf(("capture %s 'join.output -> writer.input' -w %s/captured.pcap"):format(name, folder))
+  lu.assertEquals(code, 0, text)
+  lu.assertStrContains(text, "the graph has ended")
+  local number, left, seen = text:match("(%d+) captured on join.output %-> writer.input, (%d+) left out, of (%d+)\n")
+  lu.assertNotNil(number, text)
+  lu.assertEquals(number + left, tonumber(seen))
+  lu.assertTrue(tonumber(number) > 100, text)
+  wait("the end of nf", function() return not alive(running) end)
+  local captured = capture.read(support.read(folder .. "/captured.pcap"))
+  local written = capture.read(support.read(folder .. "/writer.pcap"))
+  lu.assertEquals(#captured, tonumber(number))
+  if tonumber(left) > 0 then return end
+  for i = 1, #captured do
+    if captured[i].data ~= written[#written - #captured + i].data then lu.fail("packet " .. i .. " differs") end
+  end
+end
+
+-- What does not fit is counted: captured + left out = passed.
+function TestCapture:testAFastFlow()
+  start(graph(FAST))
+  for _, link in ipairs({ "source.output", "tee.a" }) do
+    local text, code = nf(("capture %s %s -w /dev/null --duration 0.3s"):format(name, link))
+    lu.assertEquals(code, 0, text)
+    lu.assertTrue(tonumber(text:match("(%d+) captured")) > 0, text)
+  end
+  local client = background(("'%s' capture %s tee.b -w %s/out.pcap"):format(support.nf, name, folder), "client")
+  wait("packets", function() return #(support.read(folder .. "/out.pcap") or "") > 24 end)
+  stop()
+  wait("the end", function() return not alive(client) end)
+  local text = support.read(folder .. "/client")
+  local number, left, seen = text:match("(%d+) captured on tee.b %-> other.input, (%d+) left out, of (%d+)\n")
+  lu.assertNotNil(number, text)
+  lu.assertEquals(number + left, tonumber(seen))
+  os.remove(folder .. "/out.pcap")
+end
+
+function TestCapture:testFilterCountAndSnaplen()
+  start(graph(SLOW))
+  local text, code = nf(("capture %s source udp port 9 and src host 198.18.0.7 --count 3 --text"):format(name))
+  lu.assertEquals(code, 0, text)
+  lu.assertStrMatches(text, ("%d%d:%d%d:%d%d%.%d+ 198.18.0.7:1024 > [%d.]+:9 UDP, %d+ bytes\n"):rep(3) ..
+    "nf capture: 3 captured on source.output %-> tee.input, %d+ not wanted by the filter, 0 left out\n")
+  text, code = nf(("capture %s tee.a --count 8 --snaplen 64 -w - 2>/dev/null >%s/short.pcap"):format(name, folder))
+  lu.assertEquals(code, 0, text)
+  local packets = capture.read(support.read(folder .. "/short.pcap"))
+  lu.assertEquals(#packets, 8)
+  for _, p in ipairs(packets) do
+    lu.assertEquals(#p.data, math.min(64, p.wire))
+    lu.assertTrue(p.time / 1000000000ULL > 1700000000ULL)
+  end
+  stop()
+end
+
+function TestCapture:testIntoAPipeThatCloses()
+  start(graph(SLOW))
+  local text = support.run(("'%s' capture %s tee.a 2>%s/errors | head -c 200 | wc -c"):format(support.nf, name, folder))
+  lu.assertStrContains(text, "200")
+  wait("the capture's end", function() return support.read(folder .. "/errors"):find("captured", 1, true) end)
+  lu.assertNotStrContains(support.read(folder .. "/errors"), "cannot write")
+  stop()
+end
+
+function TestCapture:testMessages()
+  local text, code = nf("capture " .. name .. " tee")
+  lu.assertEquals({ text, code }, { ("nf capture: no instance '%s' is running; nf ps lists all\n"):format(name), 1 })
+  start(graph(SLOW))
+  local function fails(arguments, message, wanted)
+    text, code = nf("capture " .. name .. " " .. arguments)
+    lu.assertEquals({ text, code }, { "nf capture: " .. message .. "\n", wanted or 1 })
+  end
+  fails("nowhere", "no link has 'nowhere' in its name; nf stats lists all")
+  fails("put", "'put' is a part of 3 links: source.output -> tee.input, tee.a -> sink.input, tee.b -> other.input")
+  fails("source -w /nowhere/file", "cannot write /nowhere/file: No such file or directory")
+  local help = "\n       nf capture --help shows how it is used"
+  fails("source 'port and'", "the filter 'port and': can't parse filter expression: syntax error" .. help, 2)
+  fails("source --snaplen 0", "option '--snaplen': '0' is not a number 1..262144" .. help, 2)
+  fails("source --count x", "option '--count': 'x' is not a number 1..18446744073709551615" .. help, 2)
+  fails("source --duration x", "option '--duration': 'x' is not a duration, for example 10s, 1.5min or 100us" .. help, 2)
+  fails("'a\tb'", "'a\tb' is no name of a link" .. help, 2)
+  fails("", "LINK is missing" .. help, 2)
+  text, code = nf(("capture %s source -w /dev/full"):format(name))
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(text, "nf capture: cannot write: No space left on device\n")
+  stop()
+end
+
+-- As many as there may be, and one more; a client that is killed gives its place back.
+function TestCapture:testClientsThatAreKilled()
+  start(graph(SLOW))
+  for _ = 1, 2 do
+    local pids = {}
+    for i = 1, 8 do pids[i] = background(("'%s' capture %s tee.a -w %s/%d.pcap"):format(support.nf, name, folder, i), "client") end
+    for i = 1, 8 do
+      wait("packets", function() return #(support.read(folder .. "/" .. i .. ".pcap") or "") > 24 end)
+    end
+    local text, code = nf("capture " .. name .. " tee.b --count 1 --text")
+    lu.assertEquals({ text, code }, { "nf capture: 8 captures are running, more at a time are not allowed\n", 1 })
+    for i = 1, 8 do ffi.C.kill(pids[i], 9) end
+    wait("a free place", function() return select(2, nf("capture " .. name .. " tee.b --count 1 --text")) == 0 end)
+    for i = 1, 8 do
+      wait("its end", function() return not alive(pids[i]) end)
+      os.remove(folder .. "/" .. i .. ".pcap")
+    end
+  end
+  stop()
+end
+
+-- Clients that do not read, that go at once, that say more than they may.
+function TestCapture:testHostileClients()
+  start(graph(SLOW))
+  local idle = {}
+  for i = 1, 3 do idle[i] = connect("capture\t64\ttee.a\n") end
+  for i = 1, 40 do
+    local fd = connect("capture\t" .. (i % 3 == 0 and "99999999999999999999" or i) .. "\ttee.b\n")
+    if i % 4 == 0 then lu.assertStrContains(answer(fd), "ok\n") end
+    if i % 5 == 0 then ffi.C.send(fd, "reload\t0\t\n", 10, 0x4000) end
+    ffi.C.close(fd)
+  end
+  for _, line in ipairs({ "capture\n", "capture\t64\n", "capture\t64\ttee.a\tx\n", "capture\t\t\n" }) do
+    local fd = connect(line)
+    lu.assertStrContains(answer(fd), "failed\n")
+    ffi.C.close(fd)
+  end
+  lu.assertEquals(select(2, nf("capture " .. name .. " tee.a --count 1 --text")), 0)
+  for i = 1, 3 do ffi.C.close(idle[i]) end
+  stop()
+end
+
+-- Captures begin and end while the graph is reloaded; one ends when its link goes, and one that stays goes on.
+function TestCapture:testReloads()
+  start(graph(SLOW))
+  local kept = background(("'%s' capture %s 'source.output -> tee.input' -w %s/kept.pcap"):format(support.nf, name, folder), "kept")
+  for i = 1, 12 do
+    local gone = background(("'%s' capture %s tee.a -w %s/gone.pcap"):format(support.nf, name, folder), "gone")
+    wait("packets", function() return #(support.read(folder .. "/gone.pcap") or "") > 24 end)
+    local links = i % 2 == 1 and "tee.c -> sink" or "tee.a -> sink"
+    local text, code = nf(("reload %s %s"):format(name, file((graph(SLOW):gsub("tee.a %-> sink", links)))))
+    lu.assertEquals(code, 0, text)
+    if i % 2 == 1 then
+      wait("the end", function() return not alive(gone) end)
+      lu.assertStrContains(support.read(folder .. "/gone"), "nf capture: a reload took the link out of the graph\n")
+      lu.assertEquals(select(2, nf(("reload %s %s"):format(name, file(graph(SLOW))))), 0)
+    else
+      lu.assertTrue(alive(gone))
+      ffi.C.kill(gone, 2)
+      wait("the end", function() return not alive(gone) end)
+      lu.assertStrContains(support.read(folder .. "/gone"), "captured on tee.a -> sink.input")
+    end
+    os.remove(folder .. "/gone.pcap")
+  end
+  lu.assertTrue(alive(kept))
+  ffi.C.kill(kept, 2)
+  wait("the end", function() return not alive(kept) end)
+  lu.assertStrMatches(support.read(folder .. "/kept"), ".*nf capture: %d+ captured on source.output %-> tee.input, %d+ left out\n")
+  stop()
+end
+
+-- A worker that dies takes its captures with it; the next one can be captured.
+function TestCapture:testTheWorkerDies()
+  start(graph(SLOW))
+  local client = background(("'%s' capture %s tee.a -w %s/out.pcap"):format(support.nf, name, folder), "client")
+  wait("packets", function() return #(support.read(folder .. "/out.pcap") or "") > 24 end)
+  local worker = tonumber((nf("stats --interval 0 " .. name)):match("worker 1: process (%d+)"))
+  ffi.C.kill(worker, 9)
+  wait("the end", function() return not alive(client) end)
+  lu.assertStrContains(support.read(folder .. "/client"), "nf capture: the worker has died\n")
+  wait("the next worker", function() return select(2, nf("capture " .. name .. " tee.a --count 1 --text")) == 0 end)
+end
+
+os.exit(lu.LuaUnit.run())

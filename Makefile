@@ -227,6 +227,7 @@ SOURCES := \
 	src/program/doctor/doctor_device.c \
 	src/program/doctor/doctor_files.c \
 	src/program/doctor/doctor_memory.c \
+	src/program/doctor/doctor_worker.c \
 	src/program/figure.c \
 	src/program/graph.c \
 	src/program/help.c \

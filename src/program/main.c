@@ -21,7 +21,7 @@ static const struct program_option capture_options[] = {
 };
 
 static const struct program_option doctor_options[] = {
-	{ "--json", NULL, "Print one object per check." },
+	{ "--json", NULL, "Print one object per check, or per worker." },
 	{ NULL, NULL, NULL },
 };
 
@@ -105,8 +105,9 @@ const struct program programs[] = {
 		NULL, program_check },
 	{ "confirm", "NAME", "Keep the graph of the last nf reload --confirm.", NULL, program_confirm },
 	{ "diff", "NAME FILE", "Tell what nf reload would change in a running instance.", NULL, program_diff },
-	{ "doctor", NULL, "Tell what of this machine nf can use, and how the rest is mended.\n"
-		"It ends with 0 when nf can run here, even if not everything is ideal, and with 1 when it cannot.",
+	{ "doctor", "[NAME]", "Tell what of this machine nf can use, and how the rest is mended.\n"
+		"It ends with 0 when nf can run here, even if not everything is ideal, and with 1 when it cannot. With the name of an "
+		"instance it tells who its workers are and which system calls they may make, and ends with 1 when a worker is not closed.",
 		doctor_options, program_doctor },
 	{ "graph", "FILE [-- ARGS]", "Draw the graph of a configuration.", graph_options, program_graph },
 	{ "help", "[PROGRAM|APP|apps]", "Tell what a program or an app does, and what it takes.", help_options, program_help },

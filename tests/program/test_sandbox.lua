@@ -251,6 +251,36 @@ function TestSandbox:testAnOrdinaryUserRunsATapOfTheirs()
   lu.assertStrContains(text, "100 created = 100 sent")
 end
 
+function TestSandbox:testTheDoctorTellsWhatWorkersMayDo()
+  skip_without_filter()
+  write_graph()
+  start()
+  wait_for("the filter", function() return is_filtered(worker()) end)
+  local text, code = support.run(support.nf .. " doctor " .. name)
+  lu.assertEquals(code, 0, text)
+  for _, line in ipairs({ ": closed", "capabilities      none", "new privileges    cannot be got", "any other ends it", "recvmmsg" }) do
+    lu.assertStrContains(text, line)
+  end
+  lu.assertNil(text:find("openat", 1, true))
+  text, code = support.run(support.nf .. " doctor --json " .. name)
+  lu.assertEquals(code, 0, text)
+  lu.assertStrMatches(text, '{"worker": 1, "process": %d+, "user": "[%w-]+", "uid": [1-9]%d*, "capabilities": 0, ' ..
+    '"no%-new%-privileges": true, "seccomp": 2, "closed": true}\n')
+end
+
+function TestSandbox:testTheDoctorTellsOfAnOpenWorker()
+  write_graph()
+  start("--no-sandbox")
+  wait_for("the instance", function() return support.run(support.nf .. " ps"):find(name, 1, true) end)
+  local text, code = support.run(support.nf .. " doctor " .. name)
+  lu.assertEquals(code, 1, text)
+  lu.assertStrContains(text, "NOT CLOSED")
+  lu.assertStrContains(text, "system calls      none")
+  text, code = support.run(support.nf .. " doctor no-such-instance")
+  lu.assertEquals(code, 1, text)
+  lu.assertStrContains(text, "no-such-instance")
+end
+
 function TestSandbox:testTheFilterIsThereUnlessSanitizersAre()
   write_graph()
   start()

@@ -1,4 +1,5 @@
-/* doctor -- `nf doctor [--json]`: what of this machine nf can use, and how the rest is mended. */
+/* doctor -- `nf doctor [NAME] [--json]`: what of this machine nf can use, and how the rest is mended; what the workers of an
+ * instance may do. */
 #include "program/doctor/doctor.h"
 #include "program/options.h"
 
@@ -48,6 +49,8 @@ int program_doctor(int argc, char **argv)
 	if (code != OPTIONS_GO)
 		return code;
 	json = options_has(&options, "--json");
+	if (options.count > 0)
+		return doctor_instance(options.argument[0], json);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		struct doctor_finding finding = { 0 };
 

@@ -27,6 +27,10 @@ void doctor_capabilities(struct doctor_finding *finding);
 void doctor_packet_socket(struct doctor_finding *finding);
 void doctor_tap(struct doctor_finding *finding);
 
+/* What the workers of an instance may do, with the table of system calls.
+ *   gives: EXIT_DONE when all are closed; else EXIT_FAILED */
+int doctor_instance(const char *name, bool json);
+
 /* A path below a root: "/sys", "/proc" or "/dev" at its beginning is replaced when a test wants that. */
 void doctor_path(char *path, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -1,0 +1,126 @@
+/* doctor_worker -- `nf doctor NAME`: what the workers of a running instance may do. See doctor.h. */
+#include "program/doctor/doctor.h"
+#include "program/program.h"
+#include "program/reading.h"
+
+#include "core/sandbox.h"
+
+#include <jansson.h>
+#include <pwd.h>
+#include <unistd.h>
+
+/* What /proc/PID/status tells of a worker. */
+struct privileges {
+	uint32_t number, pid;
+	unsigned uid, seccomp;
+	unsigned long long capabilities;        /* in any set that it has or could get back */
+	bool no_new, has_groups;
+};
+
+/* One line "Name:\tvalue". */
+static void take_line(struct privileges *p, const char *line)
+{
+	const char *value = strchr(line, ':');
+
+	if (value == NULL)
+		return;
+	value += 1 + strspn(value + 1, " \t");
+	if (strncmp(line, "Uid:", 4) == 0)
+		p->uid = (unsigned)strtoul(value, NULL, 10);
+	else if (strncmp(line, "Groups:", 7) == 0)
+		p->has_groups = *value >= '0' && *value <= '9';
+	else if (strncmp(line, "NoNewPrivs:", 11) == 0)
+		p->no_new = *value == '1';
+	else if (strncmp(line, "Seccomp:", 8) == 0)
+		p->seccomp = (unsigned)strtoul(value, NULL, 10);
+	else if (strncmp(line, "CapPrm:", 7) == 0 || strncmp(line, "CapEff:", 7) == 0 || strncmp(line, "CapAmb:", 7) == 0)
+		p->capabilities |= strtoull(value, NULL, 16);
+}
+
+static int read_privileges(struct privileges *p)
+{
+	char path[1024], line[512];
+	FILE *file;
+
+	doctor_path(path, sizeof(path), "/proc/%u/status", p->pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return nf_fail(errno, "worker %u: %s: %s", p->number, path, strerror(errno));
+	while (fgets(line, sizeof(line), file) != NULL)
+		take_line(p, line);
+	fclose(file);
+	return 0;
+}
+
+static const char *user_name(unsigned uid)
+{
+	const struct passwd *entry = getpwuid(uid);
+
+	return entry != NULL ? entry->pw_name : "?";
+}
+
+/* Does nothing stay that a sandbox takes away? */
+static bool is_closed(const struct privileges *p)
+{
+	return p->uid != 0 && p->capabilities == 0 && p->no_new && p->seccomp == 2;
+}
+
+static void print_worker(const struct privileges *p)
+{
+	static const char *const modes[] = { "none", "strict", "the calls below, any other ends it" };
+
+	printf("worker %u (process %u): %s\n", p->number, p->pid, is_closed(p) ? "closed" : "NOT CLOSED");
+	printf("  user              %s (%u)%s\n", user_name(p->uid), p->uid, p->has_groups ? ", with groups" : ", no groups");
+	if (p->capabilities == 0)
+		printf("  capabilities      none\n");
+	else
+		printf("  capabilities      %llx\n", p->capabilities);
+	printf("  new privileges    %s\n", p->no_new ? "cannot be got" : "can be got by programs that give some");
+	printf("  system calls      %s\n", p->seccomp < 3 ? modes[p->seccomp] : "?");
+}
+
+static void print_json(const struct privileges *p)
+{
+	json_t *object = json_pack("{s:i, s:i, s:s, s:i, s:I, s:b, s:i, s:b}", "worker", (int)p->number, "process", (int)p->pid,
+		"user", user_name(p->uid), "uid", (int)p->uid, "capabilities", (json_int_t)p->capabilities, "no-new-privileges",
+		(int)p->no_new, "seccomp", (int)p->seccomp, "closed", (int)is_closed(p));
+
+	if (object != NULL && json_dumpf(object, stdout, 0) == 0)
+		fputc('\n', stdout);
+	json_decref(object);
+}
+
+static void print_calls(void)
+{
+	printf("\nsystem calls of a worker, and what for:\n");
+	for (const struct sandbox_call *call = sandbox_calls; call->name != NULL; call++)
+		printf("  %-17s %s\n", call->name, call->why);
+}
+
+int doctor_instance(const char *name, bool json)
+{
+	struct reading reading;
+	bool closed = true, filtered = false;
+	int code = reading_init(&reading, name);
+
+	if (code < 0) {
+		fprintf(stderr, "nf doctor: %s\n", nf_error());
+		return EXIT_FAILED;
+	}
+	for (uint32_t w = 0; w < reading.workers && code == 0; w++) {
+		struct privileges p = { .number = w + 1, .pid = reading.header.worker_pid[w] };
+
+		code = reading.runs ? read_privileges(&p) : nf_fail(ESRCH, "instance '%s' does not run any more", name);
+		if (code < 0)
+			continue;
+		(json ? print_json : print_worker)(&p);
+		closed = closed && is_closed(&p);
+		filtered = filtered || p.seccomp == 2;
+	}
+	if (code < 0)
+		fprintf(stderr, "nf doctor: %s\n", nf_error());
+	else if (filtered && !json)
+		print_calls();
+	reading_fini(&reading);
+	return code == 0 && closed ? EXIT_DONE : EXIT_FAILED;
+}

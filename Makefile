@@ -142,6 +142,7 @@ SOURCES := \
 	src/core/graph_load.c \
 	src/core/graph_order.c \
 	src/core/graph_tree.c \
+	src/core/graph_trial.c \
 	src/core/instance.c \
 	src/core/job.c \
 	src/core/link.c \

@@ -210,6 +210,7 @@ struct graph *graph_load(const char *file, const char *const *arguments, struct 
 {
 	char path[PATH_MAX], folder[PATH_MAX];
 	struct value *value;
+	struct graph *graph;
 
 	if (realpath(file, path) == NULL) {
 		errors_add(errors, "%s: %s", file, strerror(errno));
@@ -221,7 +222,11 @@ struct graph *graph_load(const char *file, const char *const *arguments, struct 
 		strcpy(folder, "/");
 	if (graph_evaluate(file, NULL, folder, arguments, &value, errors) < 0)
 		return NULL;
-	return graph_from_value(value, path, folder, errors);
+	graph = graph_from_value(value, path, folder, errors);
+	if (graph == NULL || graph_try(graph, errors) == 0)
+		return graph;
+	graph_free(graph);
+	return NULL;
 }
 
 struct graph *graph_from_text(const char *source, const char *name, const char *const *arguments, struct errors *errors)

@@ -50,3 +50,13 @@ void graph_order(struct graph_worker *worker, struct arena *arena);
  *   gives: 0 and a value { config =, modules = } to be freed; fails: a message in errors */
 int graph_evaluate(const char *file, const char *text, const char *folder, const char *const *arguments, struct value **value,
 	struct errors *errors);
+
+/* Make this process a child of its own: own signals and process group (what it starts ends with it), standard error for all that
+ * it prints, and no descriptor but `fd`, which becomes GRAPH_RESULT_FD. Not being in the foreground it would be stopped if it read
+ * from a terminal: it has none. */
+enum { GRAPH_RESULT_FD = 3 };
+void graph_detach(int fd);
+
+/* Make each app written in Lua once, in a child.
+ *   fails: -EINVAL: messages in errors, of all apps that cannot be made */
+int graph_try(const struct graph *graph, struct errors *errors);

@@ -20,7 +20,7 @@
 uint32_t graph_seconds = 10;
 uint64_t graph_bytes = 1 << 30;
 
-enum { RESULT_FD = 3, READ_STEP = 64 << 10, EXIT_SENT = 0, EXIT_NOT_SENT = 1, EXTRA_BYTES = 64 << 20 };
+enum { READ_STEP = 64 << 10, EXIT_SENT = 0, EXIT_NOT_SENT = 1, EXTRA_BYTES = 64 << 20 };
 
 /* The memory of the child's Lua state. */
 struct budget {
@@ -99,7 +99,7 @@ static int evaluate(lua_State *L)
 static int send_all(const uint8_t *data, size_t length)
 {
 	while (length > 0) {
-		ssize_t n = write(RESULT_FD, data, length);
+		ssize_t n = write(GRAPH_RESULT_FD, data, length);
 
 		if (n < 0 && errno != EINTR)
 			return EXIT_NOT_SENT;
@@ -202,9 +202,7 @@ static void limit_resources(void)
 	}
 }
 
-/* The child has its own signals and process group (what it starts ends with it), standard error for all that it prints, and
- * no descriptor but the pipe. Not being in the foreground it would be stopped if it read from a terminal: it has none. */
-static void detach(int fd)
+void graph_detach(int fd)
 {
 	sigset_t none;
 	int null;
@@ -218,10 +216,10 @@ static void detach(int fd)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (isatty(STDIN_FILENO) && (null = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
 		dup2(null, STDIN_FILENO);
-	if (fd != RESULT_FD)
-		dup2(fd, RESULT_FD);
-	fcntl(RESULT_FD, F_SETFD, FD_CLOEXEC);
-	close_range(RESULT_FD + 1, ~0U, 0);
+	if (fd != GRAPH_RESULT_FD)
+		dup2(fd, GRAPH_RESULT_FD);
+	fcntl(GRAPH_RESULT_FD, F_SETFD, FD_CLOEXEC);
+	close_range(GRAPH_RESULT_FD + 1, ~0U, 0);
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
@@ -230,7 +228,7 @@ static int run_child(const struct request *request, int fd)
 	lua_State *L;
 	int status;
 
-	detach(fd);
+	graph_detach(fd);
 	limit_resources();
 	L = script_state_new_with(allocate, request->budget);
 	if (L == NULL)

@@ -273,6 +273,29 @@ function TestCheck:testModulesOfApps()
   lu.assertEquals(lines, { "DIR/c.lua: good: 3 apps, 2 links, memory for 6144 packets" })
 end
 
+-- `new` is run once in a child: what goes wrong there is told with all other mistakes, and does no harm to what runs.
+function TestCheck:testAppsThatCannotBeMade()
+  local function makes(name, new)
+    support.write(("%s/%s.lua"):format(folder, name), ("return { outputs = { 'output' }, pull = function () end, new = function () %s end }")
+      :format(new))
+  end
+  makes("fails", "error('no luck')")
+  makes("fine", "return {}")
+  makes("grows", "local t = {} for i = 1, 1e9 do t[i] = {} end")
+  makes("hangs", "return ('a'):rep(2000):find(('a-'):rep(100) .. 'b')")
+  makes("nests", "local function f(s) return (s:gsub('.', f)) end f('a')")
+  makes("spins", "while true do pcall(error) end")
+  refuse([[return { apps = { a = { "fails" }, b = { "fine" }, c = { "hangs" }, d = { "grows" }, e = { "nests" }, f = { "spins" },
+    k = { "basic.sink" } }, links = { "a.output -> k.a", "b.output -> k.b", "c.output -> k.c", "d.output -> k.d", "e.output -> k.e",
+    "f.output -> k.f" } }]], {
+    "app 'a': DIR/fails.lua:1: no luck",
+    "app 'c': DIR/hangs.lua: making the app takes longer than 2 s, in a call that does not come back",
+    "app 'd': DIR/grows.lua: not enough memory: more than its 64 MiB",
+    "app 'e': DIR/nests.lua: making the app fills the C stack: calls nested too deep",
+    "app 'f': DIR/spins.lua:1: making the app takes longer than 1000 ms",
+  })
+end
+
 function TestCheck:testEmbeddedLuaApps()
   local lines = check([[return { apps = { s = { "basic.source" }, k = { "basic.sink" }, x = { "lua.selekt" } }, links = { "s -> x -> k" } }]])
   lu.assertStrContains(lines[1], "app 'x': class 'lua.selekt' is unknown")

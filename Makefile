@@ -34,10 +34,10 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DNF_VERSION='"$(VERSION)"' $(OPT) $(ARCH)
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -DNF_SANITIZED=1) $(if $(SAN)$(DEBUG),-DPACKET_DEBUG=1) $(CFLAGS)
 # LuaJIT's library is linked in; everything of the binary is visible to Lua's FFI.
 ALL_LDFLAGS = -pie -pthread -Wl,-E $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
-LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lseccomp -lcap-ng -lncurses -ltinfo -lm -ldl
+LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lmicrohttpd -lseccomp -lcap-ng -lncurses -ltinfo -lm -ldl
 
 PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev \
-	libjansson-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux
+	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl
 
 # Each list ends with an empty line, so that adding a file is a change of one line.
 # Headers that Lua reads as they are, in the order of their dependence.
@@ -94,6 +94,10 @@ LUA := \
 	lua/nf/random.lua \
 	lua/nf/sandbox.lua \
 	lua/nf/time.lua \
+
+# Pages that are served over HTTP.
+PAGES := \
+	src/program/metrics.html \
 
 SOURCES := \
 	src/apps/apps.c \
@@ -237,6 +241,8 @@ SOURCES := \
 	src/program/lua.c \
 	src/program/main.c \
 	src/program/measure.c \
+	src/program/metrics.c \
+	src/program/metrics_serve.c \
 	src/program/options.c \
 	src/program/prometheus.c \
 	src/program/probing.c \
@@ -283,10 +289,10 @@ $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# Lua modules and public headers as data: the assembler reads the files, a table (script.h) gives them their names.
-$(BUILD)/embedded.s: $(LUA) $(PUBLIC) $(BUILD)/files
+# Lua modules, public headers and pages as data: the assembler reads the files, a table (script.h) gives them their names.
+$(BUILD)/embedded.s: $(LUA) $(PUBLIC) $(PAGES) $(BUILD)/files
 	$(call say,EMBED,$@)
-	$(Q){ n=0; for f in $(PUBLIC) $(LUA); do \
+	$(Q){ n=0; for f in $(PUBLIC) $(LUA) $(PAGES); do \
 		name=$${f#src/}; case $$f in *.lua) name=$$(echo "$${f#lua/}" | sed 's/\.lua$$//; s,/,.,g');; esac; n=$$((n + 1)); \
 		printf '.section .rodata\nname%d: .asciz "%s"\ntext%d: .incbin "%s"\nend%d: .byte 0\n' $$n "$$name" $$n "$$f" $$n; \
 		printf '.section .data.rel.ro,"aw"\n.quad name%d, text%d\n.long end%d - text%d, 0\n' $$n $$n $$n $$n; \
@@ -337,7 +343,7 @@ remember = @mkdir -p $(BUILD); text="$(subst ",,$(1))"; echo "$$text" | cmp -s -
 $(BUILD)/flags: FORCE
 	$(call remember,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))
 $(BUILD)/files: FORCE
-	$(call remember,$(SOURCES) $(PUBLIC) $(LUA) $(LIBS))
+	$(call remember,$(SOURCES) $(PUBLIC) $(LUA) $(PAGES) $(LIBS))
 .PHONY: FORCE
 FORCE:
 

@@ -1,8 +1,8 @@
 #pragma once
 /* script -- Lua: states, the embedded sources, and apps written in Lua. */
 
-struct script_source {                  /* an embedded file of lua/nf or a public header */
-	const char *name;               /* "nf.packet", "core/packet.h" */
+struct script_source {                  /* an embedded file of lua/nf, a public header, or a page */
+	const char *name;               /* "nf.packet", "core/packet.h", "program/metrics.html" */
 	const char *text;
 	uint32_t length;
 };

@@ -86,6 +86,8 @@ static const struct program_option run_options[] = {
 	{ "--clock", "real|virtual", "Virtual time goes on from packet to packet: a run on captures is repeatable; default real." },
 	{ "--seed", "N", "Where all random numbers come from; default another one each time, 1 with a virtual clock." },
 	{ "--no-sandbox", NULL, "For debuggers: workers keep the user, the capabilities and all system calls." },
+	{ "--metrics", "[ADDRESS:]PORT", "Serve statistics over HTTP: /metrics for Prometheus, / a page with the live graph; the default "
+		"address is 127.0.0.1." },
 	{ "--single-process", NULL, "No supervisor, no worker, no sandbox: everything in this process, for debuggers." },
 	{ "--quiet", NULL, "Do not print what each app did at the end." },
 	{ "--user", "NAME", "As root: the user that workers run as; default nf when there is one, else nobody." },

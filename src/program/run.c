@@ -1,4 +1,5 @@
 /* run -- `nf run FILE`: check a configuration, run its graph, tell how it ended. */
+#include "program/metrics.h"
 #include "program/options.h"
 #include "program/program.h"
 
@@ -148,12 +149,35 @@ static void print_result(const struct supervisor_result *result)
 		printf("%s\n", result->unbalanced);
 }
 
+/* Serve its statistics when that is asked for. gives: OPTIONS_GO, or an exit code after a message */
+static int start_metrics(const struct options *options, const char *name, struct metrics **metrics)
+{
+	const char *address = options_value(options, "--metrics");
+	int code;
+
+	*metrics = NULL;
+	if (address == NULL)
+		return OPTIONS_GO;
+	code = metrics_start(metrics, address, name);
+	if (code == -EINVAL)
+		return options_wrong(options->program, "option '--metrics': %s", nf_error());
+	if (code < 0) {
+		fprintf(stderr, "nf run: %s\n", nf_error());
+		return EXIT_FAILED;
+	}
+	if (!options_has(options, "--quiet"))
+		printf("metrics: %s\n", metrics_url(*metrics));
+	fflush(stdout);
+	return OPTIONS_GO;
+}
+
 int program_run(int argc, char **argv)
 {
 	struct supervisor_options run = { 0 };
 	struct supervisor_result result = { 0 };
 	struct errors errors = { 0 };
 	struct options options;
+	struct metrics *metrics;
 	struct graph *graph;
 	char name[INSTANCE_NAME + 1];
 	int code = options_parse(&options, argc, argv);
@@ -171,7 +195,13 @@ int program_run(int argc, char **argv)
 		errors_fini(&errors);
 		return EXIT_FAILED;
 	}
+	code = start_metrics(&options, run.name, &metrics);
+	if (code != OPTIONS_GO) {
+		graph_free(graph);
+		return code;
+	}
 	code = supervisor_run(graph, &run, &result);
+	metrics_stop(metrics);
 	if (code < 0) {
 		fprintf(stderr, "nf run: %s\n", nf_error());
 		code = EXIT_FAILED;

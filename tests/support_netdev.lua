@@ -122,7 +122,8 @@ local answer
 function M.can_make()
   if answer == nil then
     answer = ffi.C.geteuid() == 0 and select(2, support.run("test -c /dev/net/tun")) == 0
-      and os.execute("ip netns add nf-try-" .. ffi.C.getpid() .. " 2>/dev/null && ip netns del nf-try-" .. ffi.C.getpid()) == 0
+      and os.execute(("ip netns add nf-try-%d 2>/dev/null && { ip netns exec nf-try-%d true 2>/dev/null; r=$?; ip netns del nf-try-%d; [ $r = 0 ]; }")
+        :format(ffi.C.getpid(), ffi.C.getpid(), ffi.C.getpid())) == 0
   end
   return answer
 end

@@ -309,6 +309,7 @@ FUZZERS := \
 	capture \
 	config \
 	gso \
+	worker \
 
 SECONDS  ?= 60
 FUZZ_CC  ?= clang

@@ -174,15 +174,15 @@ static int allow(scmp_filter_ctx filter, const char *name, bool compiles)
 	if (strcmp(name, "fcntl") == 0)
 		return allow_if(filter, name, SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, F_SETFL));
 	if (strcmp(name, "tgkill") == 0)
-		return allow_if(filter, name, SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		return allow_if(filter, name, SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 	if (strcmp(name, "sendto") == 0)
-		return allow_if(filter, name, SCMP_A4_64(SCMP_CMP_EQ, 0));
+		return allow_if(filter, name, SCMP_A4_64(SCMP_CMP_EQ, 0, 0));
 	if (strcmp(name, "newfstatat") == 0)
 		return allow_if(filter, name, SCMP_A3_64(SCMP_CMP_MASKED_EQ, 0x1000 /* AT_EMPTY_PATH */, 0x1000));
 	if (strcmp(name, "rt_sigaction") == 0) {
-		int code = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, call, 1, SCMP_A0_64(SCMP_CMP_EQ, SIGSYS));
+		int code = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, call, 1, SCMP_A0_64(SCMP_CMP_EQ, SIGSYS, 0));
 
-		return code == 0 ? allow_if(filter, name, SCMP_A0_64(SCMP_CMP_NE, SIGSYS)) : code;
+		return code == 0 ? allow_if(filter, name, SCMP_A0_64(SCMP_CMP_NE, SIGSYS, 0)) : code;
 	}
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
 }

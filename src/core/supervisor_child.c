@@ -1,6 +1,7 @@
 /* supervisor_child -- the workers' processes: fork, reports, death, restart. See supervisor.h. */
 #include "core/supervisor_state.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -86,6 +87,9 @@ int supervisor_start_worker(struct supervisor *s, uint32_t number)
 		close(control[1]);
 		return nf_fail(errno, "no socket for a worker: %s", strerror(errno));
 	}
+	/* A worker that does not read what it asked for must not make us wait. */
+	fcntl(control[0], F_SETFL, O_NONBLOCK);
+	fcntl(resource[0], F_SETFL, O_NONBLOCK);
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {

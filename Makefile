@@ -133,6 +133,7 @@ SOURCES := \
 	src/core/engine_ledger.c \
 	src/core/engine_plan.c \
 	src/core/engine_probe.c \
+	src/core/engine_residence.c \
 	src/core/engine_wiring.c \
 	src/core/error.c \
 	src/core/graph.c \

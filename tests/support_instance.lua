@@ -62,7 +62,7 @@ end
 
 function instance.link(number, owner, numbers)
   local list = {}
-  for _, name in ipairs({ "sent", "received", "bytes", "dropped" }) do
+  for _, name in ipairs({ "sent", "received", "bytes", "dropped", "residence-p50", "residence-p99" }) do
     list[#list + 1] = { "link", number, owner, name, numbers[name] or 0 }
   end
   return list

@@ -125,7 +125,7 @@ static struct cost cost_begin(const struct engine *engine, uint64_t cycles)
 }
 
 /* Charge an app with a call that handled so many packets. */
-static void charge(struct app *app, struct cost *cost, uint64_t packets)
+static inline void charge(struct engine *engine, struct app *app, struct cost *cost, uint64_t packets)
 {
 	app->packets += packets;
 	app->calls++;
@@ -134,6 +134,7 @@ static void charge(struct app *app, struct cost *cost, uint64_t packets)
 
 		app->cycles += (now - cost->cycles) * cost->weight;
 		cost->cycles = now;
+		engine_residence_called(engine, app, now);
 	}
 }
 
@@ -153,7 +154,7 @@ static inline __attribute__((always_inline)) uint64_t pull(struct engine *engine
 			packet_debug_hold(app->name);
 		app->class->pull(app);
 		before = app->received + app->created - before;
-		charge(app, cost, before);
+		charge(engine, app, cost, before);
 		if (probed)
 			engine_probe_sent(engine, app);
 		moved += before;
@@ -198,7 +199,7 @@ static inline __attribute__((always_inline)) uint64_t push(struct engine *engine
 			packet_debug_hold(app->name);
 		app->class->push(app);
 		before = received(step) - before;
-		charge(app, cost, before);
+		charge(engine, app, cost, before);
 		if (probed)
 			engine_probe_sent(engine, app);
 		moved += before;
@@ -242,6 +243,7 @@ static void tick(struct engine *engine)
 		clock_adjust();
 		engine->next_adjust_ns = now + ADJUST_NS;
 	}
+	engine_residence_tick(engine);
 	if (engine->stats != NULL)
 		engine_publish(engine);
 }
@@ -264,6 +266,8 @@ uint64_t engine_breathe(struct engine *engine)
 	moved += memory_home();
 	engine->breath_start = start;
 	engine->breath_moved = moved;
+	if (engine->marked > 0)
+		engine_residence_look(engine);
 	if (moved == 0)
 		engine->rested_ns = clock_now();
 	__atomic_store_n(&engine->breaths, engine->breaths + 1, __ATOMIC_RELAXED);

@@ -172,8 +172,10 @@ static void commit(struct engine *engine, struct engine_plan *plan)
 		if (plan->leaves[i])
 			engine_retire_flow(engine, old->app[i], NULL);
 	for (uint32_t i = 0; i < old->link_count; i++)
-		if (plan->link_leaves[i])
+		if (plan->link_leaves[i]) {
 			engine_retire_flow(engine, NULL, old->link[i]);
+			engine_residence_leaves(engine, old->link[i]);
+		}
 	engine->wiring = wiring;
 	plan->wiring = old;
 	for (uint32_t i = 0; i < wiring->app_count; i++)

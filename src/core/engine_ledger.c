@@ -122,6 +122,8 @@ void engine_publish(struct engine *engine)
 		*value++ = link->received;
 		*value++ = link->bytes;
 		*value++ = link->dropped;
+		*value++ = engine_residence(wiring->link[i])->p50_ns;
+		*value++ = engine_residence(wiring->link[i])->p99_ns;
 	}
 	/* In the order of stats_engine_names. */
 	*value++ = engine->breaths;

@@ -3,11 +3,12 @@
 
 static struct link *link_new(void)
 {
-	struct link *link = aligned_alloc(_Alignof(struct link), sizeof(*link));
+	struct engine_link *link = aligned_alloc(_Alignof(struct engine_link), sizeof(*link));
 
-	if (link != NULL)
-		memset(link, 0, sizeof(*link));
-	return link;
+	if (link == NULL)
+		return NULL;
+	memset(link, 0, sizeof(*link));
+	return &link->link;
 }
 
 /* Make and prepare the app of one action. */

@@ -12,6 +12,21 @@ struct engine_step {
 	bool always;                    /* called without waiting packets, too: the class has wake_at */
 };
 
+/* How long packets stay on a link, in samples; lies behind the link. */
+struct engine_residence {
+	uint64_t total, cycles;                 /* the marked packet's number, and when it was sent */
+	bool is_marked;
+	uint32_t turns;
+	uint64_t p50_ns, p99_ns;                /* of bucket[], a tenth of a second old at most */
+	uint64_t bucket[STATS_BUCKETS];         /* what was counted some seconds ago counts half */
+};
+
+/* A link of an engine. */
+struct engine_link {
+	struct link link;
+	struct engine_residence residence;
+};
+
 /* Everything that depends on the graph; a reload makes a new one and swaps the pointer. */
 struct engine_wiring {
 	const struct graph_worker *graph;       /* NULL: the empty graph of a new engine */
@@ -54,6 +69,8 @@ struct engine {
 	uint64_t breath_start;                  /* clock_cycles() when the last breath began */
 	uint64_t breath_moved;                  /* what it moved */
 	uint64_t next_tick_ns, next_ledger_ns, next_adjust_ns;
+	uint32_t marked;                        /* links with a marked packet */
+	uint32_t turn;                          /* ticks, for engine_residence_tick */
 	uint64_t rested_ns;                     /* clock_now() of the last breath that moved nothing */
 	uint64_t idle_ns;                       /* the last sleep of the adaptive policy */
 	struct ledger retired;                  /* flow totals of apps and links that are gone */
@@ -96,6 +113,13 @@ void engine_probe_apply(struct engine *engine);         /* make the change that 
 void engine_probe_sent(struct engine *engine, const struct app *app);   /* an app has been called: serve the probes behind it */
 void engine_probe_rewire(struct engine *engine);        /* the wiring has changed */
 void engine_probe_fini(struct engine *engine);
+
+/* engine_residence.c */
+struct engine_residence *engine_residence(struct link *link);
+void engine_residence_called(struct engine *engine, const struct app *app, uint64_t now);       /* a timed call has returned */
+void engine_residence_look(struct engine *engine);      /* at a breath's end, while packets are marked */
+void engine_residence_leaves(struct engine *engine, struct link *link);         /* the link goes */
+void engine_residence_tick(struct engine *engine);
 
 /* engine_idle.c: nothing moved. Sleep as the policy says, or advance a virtual clock.
  *   gives: false when nothing will ever move again: all inputs have ended, all links are empty */

@@ -10,7 +10,7 @@
 
 const char *const stats_app_names[] = { "received", "created", "sent", "consumed", "dropped", "lost-outside", "cycles", "packets",
 	"calls", "held", "down", NULL };
-const char *const stats_link_names[] = { "sent", "received", "bytes", "dropped", NULL };
+const char *const stats_link_names[] = { "sent", "received", "bytes", "dropped", "residence-p50", "residence-p99", NULL };
 const char *const stats_engine_names[] = { "breaths", "sleeps", "ledger.taken", "ledger.returned", "ledger.on_links",
 	"ledger.held", "ledger.received", "ledger.created", "ledger.sent", "ledger.consumed", "ledger.dropped",
 	"ledger.lost_outside", NULL };

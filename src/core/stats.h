@@ -10,7 +10,7 @@ enum stats_kind {
 	STATS_APP,              /* owner: an app. names: received created sent consumed dropped lost-outside cycles packets calls held down */
 	STATS_COUNTER,          /* owner: an app; its class's counters */
 	STATS_REASON,           /* owner: an app; drops by reason */
-	STATS_LINK,             /* owner: a link. names: sent received bytes dropped */
+	STATS_LINK,             /* owner: a link. names: sent received bytes dropped, residence-p50 residence-p99 (nanoseconds, sampled) */
 	STATS_ENGINE            /* owner: "engine". names: stats_engine_names, and the breath histogram, one number per bucket */
 };
 

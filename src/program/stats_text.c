@@ -83,12 +83,12 @@ static void print_apps(const struct reading *before, const struct reading *now, 
 
 static void print_links(const struct reading *before, const struct reading *now, uint32_t number)
 {
-	static const char *const titles[] = { "link", "packets", "per second", "bytes", "waiting", "dropped" };
+	static const char *const titles[] = { "link", "packets", "per second", "bytes", "waiting", "dropped", "stays (half)", "(99 %)" };
 	const struct reading_worker *worker = &now->worker[number];
 	struct table table;
 	char rate[FIGURE_SIZE];
 
-	table_init(&table, "lrrrrr", titles);
+	table_init(&table, "lrrrrrrr", titles);
 	for (uint32_t i = 0; i < worker->count; i++) {
 		uint32_t owner = worker->entry[i].owner_number, sent = reading_find(worker, STATS_LINK, owner, "sent");
 
@@ -100,6 +100,8 @@ static void print_links(const struct reading *before, const struct reading *now,
 		table_add(&table, "%" PRIu64, worker->value[reading_find(worker, STATS_LINK, owner, "bytes")]);
 		table_add(&table, "%" PRIu64, worker->value[sent] - worker->value[reading_find(worker, STATS_LINK, owner, "received")]);
 		table_add(&table, "%" PRIu64, worker->value[reading_find(worker, STATS_LINK, owner, "dropped")]);
+		table_add(&table, "%s", figure_duration(worker->value[reading_find(worker, STATS_LINK, owner, "residence-p50")], rate));
+		table_add(&table, "%s", figure_duration(worker->value[reading_find(worker, STATS_LINK, owner, "residence-p99")], rate));
 	}
 	if (table.count > table.columns)
 		putchar('\n');

@@ -19,7 +19,8 @@ local function worker(changes)
     instance.app(0, "in", { received = 10, packets = 10, cycles = 155, calls = 3 }, { { "late", 6 }, { "early", 0 } }),
     instance.app(1, "out", { sent = 3, dropped = 2, packets = 9, cycles = 90, held = 4, down = 1, ["lost-outside"] = 8 }, {},
       { { "too-long", 2 }, { "stop", 0 } }),
-    instance.link(0, "in.output -> out.input", { sent = 10, received = 9, bytes = 640, dropped = 0 }),
+    instance.link(0, "in.output -> out.input", { sent = 10, received = 9, bytes = 640, dropped = 0,
+      ["residence-p50"] = 1500, ["residence-p99"] = 40 }),
     instance.engine({ breaths = 100, sleeps = 7, buckets = { [8] = 90, [20] = 10 } }, ledger)) }
 end
 
@@ -61,7 +62,7 @@ end
 function TestStats:testLinksHaveARowEach()
   self:create({ worker() })
   local text = stats(self.name .. " --interval 0")
-  lu.assertEquals(row(text, "in.output -> out.input"), { "10", "0", "640", "1", "0" })
+  lu.assertEquals(row(text, "in.output -> out.input"), { "10", "0", "640", "1", "0", "1.5", "us", "40", "ns" })
 end
 
 function TestStats:testTheLedgerIsPrinted()
@@ -143,7 +144,8 @@ function TestStats:testJsonHasEveryNumber()
     '"cycles": 155, "packets": 10, "calls": 3, "held": 0, "down": 0, "packets_per_second": 0.0, "counters": {"late": 6, "early": 0}, ' ..
     '"reasons": {}}')
   lu.assertStrContains(text, '"counters": {}, "reasons": {"too-long": 2, "stop": 0}}')
-  lu.assertStrContains(text, '"in.output -> out.input": {"sent": 10, "received": 9, "bytes": 640, "dropped": 0, "packets_per_second": 0.0}')
+  lu.assertStrContains(text, '"in.output -> out.input": {"sent": 10, "received": 9, "bytes": 640, "dropped": 0, ' ..
+    '"residence-p50": 1500, "residence-p99": 40, "packets_per_second": 0.0}')
   lu.assertStrContains(text, '"ledger": {"taken": 30, "returned": 25, "on_links": 1, "held": 4, "received": 10, "created": 0, "sent": 3, ' ..
     '"consumed": 0, "dropped": 2, "lost_outside": 0, "balances": true}')
 end

@@ -258,6 +258,8 @@ uint64_t engine_breathe(struct engine *engine)
 	if (__atomic_load_n(&engine->probe_change, __ATOMIC_ACQUIRE) != NULL)
 		engine_probe_apply(engine);
 	start = clock_update();
+	if (engine->breath_moved == 0)
+		engine->rested_ns = clock_now();
 	/* A breath that moved something lasted until now: no sleep follows it. */
 	if (engine->breath_moved > 0)
 		engine->breath_ns[stats_bucket(clock_cycles_ns(start - engine->breath_start))]++;
@@ -268,8 +270,6 @@ uint64_t engine_breathe(struct engine *engine)
 	engine->breath_moved = moved;
 	if (engine->marked > 0)
 		engine_residence_look(engine);
-	if (moved == 0)
-		engine->rested_ns = clock_now();
 	__atomic_store_n(&engine->breaths, engine->breaths + 1, __ATOMIC_RELAXED);
 	if (clock_now() >= engine->next_tick_ns)
 		tick(engine);

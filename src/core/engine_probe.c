@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-enum { BUSY_NS = 1000000 };             /* a thread that did not rest for so long is busy */
+enum { BUSY_NS = 20000000 };            /* a thread that did not rest for so long is busy */
 
 /* Point a probe at the link of a name. gives: false when there is none */
 static bool find_link(const struct engine_wiring *wiring, const char *name, struct probe *probe)

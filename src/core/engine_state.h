@@ -71,7 +71,7 @@ struct engine {
 	uint64_t next_tick_ns, next_ledger_ns, next_adjust_ns;
 	uint32_t marked;                        /* links with a marked packet */
 	uint32_t turn;                          /* ticks, for engine_residence_tick */
-	uint64_t rested_ns;                     /* clock_now() of the last breath that moved nothing */
+	uint64_t rested_ns;                     /* clock_now() when the last rest had ended */
 	uint64_t idle_ns;                       /* the last sleep of the adaptive policy */
 	struct ledger retired;                  /* flow totals of apps and links that are gone */
 	struct ledger published;                /* the ledger of the last statistics */

@@ -45,7 +45,7 @@ local function start(text)
   running = background(("'%s' run --name %s %s"):format(support.nf, name, file(text)), "output")
   wait("nf", function()
     assert(alive(running), support.read(folder .. "/output"))
-    return (nf("stats --interval 0 " .. name)):find("running", 1, true)
+    return (nf("stats --interval 0 " .. name)):find("worker 1: process %d+, running")
   end)
 end
 

@@ -69,13 +69,13 @@ local function new_require(known, outside)
   end
 end
 
--- The text of an error, whatever was thrown.
-local function text_of(message)
+-- The text of an error, whatever was thrown in a file.
+local function text_of(message, file)
   if type(message) == "string" then return (gsub(message, "^nf%.config:%d+: ", "")) end
   if type(message) == "table" and type(getmetatable(message)) == "table" and rawget(getmetatable(message), "__tostring") then
     return tostring(message)
   end
-  return "(an error that is a " .. type(message) .. ")"
+  return (file and file .. ": " or "") .. "it raised an error that is a " .. type(message) .. "; accepted: a string"
 end
 
 -- Run the configuration file in the state's own globals, without what reaches into C.
@@ -200,7 +200,7 @@ return function(request)
   local globals, libraries = copy(_G), {}
   for _, name in ipairs({ "bit", "coroutine", "math", "os", "string", "table" }) do libraries[name] = copy(_G[name]) end
   local good, config = pcall(run, request)
-  if not good then return { error = text_of(config) } end
+  if not good then return { error = text_of(config, request.file) } end
   -- The modules of apps see the globals as they were before the file ran.
   for name, value in pairs(globals) do _G[name] = value end
   for name, library in pairs(libraries) do _G[name] = library end

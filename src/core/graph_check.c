@@ -85,6 +85,9 @@ static const struct app_class *find_class(struct build *b, const char *app, cons
 		*c = *c == '.' ? '/' : *c;
 	if (nearest != NULL)
 		errors_add(b->errors, "app '%s': class '%s' is unknown, did you mean '%s'?", app, shown, nearest);
+	else if (strchr(shown, '/') != NULL || strstr(shown, "..") != NULL)
+		errors_add(b->errors, "app '%s': class '%s' is no name of a class but a path; accepted: a class that 'nf help apps' lists, "
+			"or a Lua module beside the configuration: 'my.module' is my/module.lua", app, shown);
 	else
 		errors_add(b->errors, "app '%s': class '%s' is unknown, and there is no file %s.lua beside the configuration; "
 			"accepted: a class that 'nf help apps' lists, or a Lua module", app, shown, file);

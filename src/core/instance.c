@@ -22,12 +22,22 @@ int instance_root(char path[INSTANCE_PATH])
 	return length < INSTANCE_PATH / 2 ? 0 : nf_fail(ENAMETOOLONG, "XDG_RUNTIME_DIR is too long: %s", folder);
 }
 
+/* What names are made of; the first is neither '.' nor '-'. */
+static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
 static bool is_name(const char *name)
 {
 	size_t length = strlen(name);
 
 	return length > 0 && length <= INSTANCE_NAME && name[0] != '.' && name[0] != '-' &&
-		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == length;
+		strspn(name, letters) == length;
+}
+
+void instance_name(char *name)
+{
+	for (char *c = name; *c != '\0'; c++)
+		if (strchr(letters, *c) == NULL || (c == name && (*c == '.' || *c == '-')))
+			*c = c == name ? '_' : '-';
 }
 
 int instance_path(char path[INSTANCE_PATH], const char *name, const char *file)

@@ -9,6 +9,9 @@ enum { INSTANCE_NAME = 63, INSTANCE_PATH = 512 };       /* bytes of a name; of a
 /* The folder of all instances of this user. fails: -ENAMETOOLONG */
 int instance_root(char path[INSTANCE_PATH]) __attribute__((warn_unused_result));
 
+/* Make a name of any text that is not empty: what a name cannot have becomes a dash, at its beginning an underscore. */
+void instance_name(char *name);
+
 /* The path of `file` in the folder of an instance; file "" for the folder itself.
  *   fails: -EINVAL with nf_error(): a name other than letters, digits, _ - and . (not at its beginning) */
 int instance_path(char path[INSTANCE_PATH], const char *name, const char *file) __attribute__((warn_unused_result));

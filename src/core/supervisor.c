@@ -6,6 +6,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+/* The first request to stop lets workers drain, the second does not; at the third those that have not ended are stuck. */
+enum { STOPS_MOST = 3 };
+
 /* Memory for every worker's packets, before any fork. */
 static int make_segments(const struct graph *graph)
 {
@@ -46,7 +49,7 @@ static void read_signals(struct supervisor *s)
 			continue;
 		s->stops++;
 		s->result->stopped = true;
-		supervisor_signal_workers(s, SIGTERM);
+		supervisor_signal_workers(s, s->stops < STOPS_MOST ? SIGTERM : SIGKILL);
 	}
 	supervisor_reap(s);
 }

@@ -147,12 +147,12 @@ static void release(struct supervisor *s)
 	s->started = true;
 }
 
-/* One message of a worker. Hostile: its size and type are checked, its text ends where the buffer ends. */
 int supervisor_order(struct supervisor *s, uint32_t number, const struct worker_order *order, const int *fds, int count)
 {
 	return descriptor_send(s->child[number].control, order, sizeof(*order), fds, count);
 }
 
+/* One message of a worker. Hostile: its size and type are checked, its text ends where the buffer ends. */
 void supervisor_read_report(struct supervisor *s, uint32_t number)
 {
 	struct child *child = &s->child[number];

@@ -67,9 +67,7 @@ static void default_name(const char *file, char *name, size_t size)
 	dot = strrchr(name, '.');
 	if (dot != NULL && dot != name)
 		*dot = '\0';
-	for (char *c = name; *c != '\0'; c++)
-		if (strchr(" \t/:", *c) != NULL)
-			*c = '-';
+	instance_name(name);
 }
 
 static void print_reasons(struct stats *stats, uint32_t worker, const uint64_t *value, uint32_t first, uint32_t number)
@@ -179,13 +177,15 @@ int program_run(int argc, char **argv)
 	struct options options;
 	struct metrics *metrics;
 	struct graph *graph;
-	char name[INSTANCE_NAME + 1];
+	char name[INSTANCE_NAME + 1], path[INSTANCE_PATH];
 	int code = options_parse(&options, argc, argv);
 
 	if (code != OPTIONS_GO || (code = read_options(&options, &run)) != OPTIONS_GO)
 		return code;
 	default_name(options.argument[0], name, sizeof(name));
 	run.name = options_has(&options, "--name") ? options_value(&options, "--name") : name;
+	if (instance_path(path, run.name, "") == -EINVAL)
+		return options_wrong(options.program, "%s", nf_error());
 	if (choose_user(&options, &run) < 0)
 		return EXIT_FAILED;
 	graph = graph_load(options.argument[0], (const char *const *)options.rest, &errors);

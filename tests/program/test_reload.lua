@@ -287,6 +287,20 @@ function TestReload:testWhoCannotBeReached()
   lu.assertStrContains(text, "NAME")
 end
 
+-- Datagrams that a namespace received and that no socket had room for.
+local function overflows(namespace)
+  local text = support.run(("ip netns exec %s cat /proc/net/snmp"):format(namespace))
+  local names, numbers = text:match("Udp: (%a[^\n]*)\nUdp: (%d[^\n]*)")
+  local value = {}
+  for number in numbers:gmatch("%d+") do value[#value + 1] = tonumber(number) end
+  local i = 0
+  for field in names:gmatch("%a+") do
+    i = i + 1
+    if field == "RcvbufErrors" then return value[i] end
+  end
+  error("the kernel does not count RcvbufErrors")
+end
+
 -- Sequence-numbered datagrams through two taps, both ways, while the path between them changes with each reload. The receivers
 -- and the kernel's counters tell what is lost, not nf.
 function TestReload:testAThousandReloadsUnderTrafficLoseNothing()
@@ -342,7 +356,8 @@ function TestReload:testAThousandReloadsUnderTrafficLoseNothing()
     local lost, packets = received:match('"lost_packets":%s*(%-?%d+)'), received:match('"packets":%s*(%d+)')
     if i == 2 then      -- the client received: its own count is complete
       lu.assertTrue(tonumber(packets) > 1000, text)
-      lu.assertEquals(tonumber(lost), 0, text)
+      -- What reached the interface and was thrown away because iperf3 did not run in time is counted by its socket.
+      lu.assertEquals(tonumber(lost) - overflows(a), 0, text)
     end
   end
   for i, namespace in ipairs({ a, b }) do

@@ -113,8 +113,38 @@ end
 
 function TestRun:testABadNameIsRefused()
   local text, code = support.run(("%s run --name ../x %s"):format(support.nf, config(FLOW)))
-  lu.assertEquals(code, 1)
+  lu.assertEquals(code, 2)
   lu.assertStrContains(text, "'../x' is no name")
+end
+
+function TestRun:testAnyFileNameGivesAName()
+  for _, file in ipairs({ "it's \"a\" b.lua", "-x.lua", ".lua", "\195\188.lua", ("x"):rep(200) .. ".lua" }) do
+    support.write(folder .. "/" .. file, [[return { apps = { s = { "basic.source", number = 5 }, k = { "basic.sink" } }, links = { "s -> k" } }]])
+    local text, code = support.run(("%s run '%s'"):format(support.nf, ((folder .. "/" .. file):gsub("'", "'\\''"))))
+    lu.assertEquals(code, 0, text)
+    lu.assertStrContains(text, "it balances")
+  end
+end
+
+-- A worker that does not even begin to drain: C code of an unsafe module that never comes back.
+function TestRun:testTheThirdRequestToStopEndsAWorkerThatIsStuck()
+  support.write(folder .. "/stuck.lua", [[local ffi = require("ffi")
+    ffi.cdef("int pause(void);")
+    return { unsafe = true, outputs = { "output" }, pull = function () end, new = function () while true do ffi.C.pause() end end }]])
+  support.write(folder .. "/stuck_graph.lua", [[return { apps = { s = { "stuck" }, k = { "basic.sink" } }, links = { "s -> k" } }]])
+  support.run(("%s run --name %s %s/stuck_graph.lua >%s/stuck.out 2>&1 & echo $! >%s/stuck.pid"):format(support.nf, name, folder, folder,
+    folder))
+  local pid = tonumber(support.read(folder .. "/stuck.pid"))
+  for _ = 1, 500 do
+    if children(pid)[1] then break end
+    os.execute("sleep 0.02")
+  end
+  for _ = 1, 3 do
+    ffi.C.kill(pid, 15)
+    os.execute("sleep 0.3")
+  end
+  lu.assertTrue(ended(pid))
+  lu.assertStrContains(support.read(folder .. "/stuck.out"), "was ended by signal 9")
 end
 
 function TestRun:testAWorkerThatDiesIsStartedAgain()

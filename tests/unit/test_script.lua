@@ -400,8 +400,10 @@ function TestScript:testMistakesInNew()
   lu.assertStrContains(made("new = function () while true do end end"), "probe.lua:2: making the app takes longer than 1000 ms")
   lu.assertStrContains(made("new = function () while true do pcall(function () while true do end end) end end"),
     "making the app takes longer than 1000 ms")
-  lu.assertStrContains(made("memory = '2M', new = function () local t = {} while true do t[#t + 1] = {} end end"), "app 'x': probe.lua: not enough memory: more than its 2 MiB")
-  lu.assertStrContains(made("memory = '2M', new = function () local s = 'x' while true do s = s .. s end end"), "app 'x': probe.lua: not enough memory: more than its 2 MiB")
+  lu.assertStrContains(made("memory = '2M', new = function () local t = {} while true do t[#t + 1] = {} end end"),
+    "app 'x': probe.lua: not enough memory: more than its 2 MiB")
+  lu.assertStrContains(made("memory = '2M', new = function () local s = 'x' while true do s = s .. s end end"),
+    "app 'x': probe.lua: not enough memory: more than its 2 MiB")
 end
 
 function TestScript:testPrintInNewIsALogMessage()

@@ -146,6 +146,7 @@ SOURCES := \
 	src/core/graph_link.c \
 	src/core/graph_load.c \
 	src/core/graph_order.c \
+	src/core/graph_sketch.c \
 	src/core/graph_tree.c \
 	src/core/graph_trial.c \
 	src/core/instance.c \
@@ -236,6 +237,7 @@ SOURCES := \
 	src/program/doctor/doctor_worker.c \
 	src/program/figure.c \
 	src/program/graph.c \
+	src/program/graph_live.c \
 	src/program/help.c \
 	src/program/help_app.c \
 	src/program/help_export.c \

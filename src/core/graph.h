@@ -82,6 +82,15 @@ struct graph_diff {
 int graph_diff(struct graph_diff *diff, const struct graph_worker *old, const struct graph_worker *new) __attribute__((warn_unused_result));
 void graph_diff_free(struct graph_diff *diff);
 
+/* A graph of names alone, for drawing what runs: notes stand in place of the classes of apps, and behind the outputs of links.
+ * A link "a.x -> b.y" whose apps are not in the worker is left out.
+ *   gives: a graph that can be drawn and freed, nothing else; NULL when memory is short */
+struct graph_sketch {
+	uint32_t app_count, link_count;
+	const char *const *app, *const *app_note, *const *link, *const *link_note;
+};
+struct graph *graph_sketch(const struct graph_sketch *workers, uint32_t count);
+
 /* Draw: text for a terminal, or Graphviz's dot language. Gives a malloc'ed string, NULL when memory is short. */
 char *graph_draw_text(const struct graph *graph);
 char *graph_draw_dot(const struct graph *graph);

@@ -73,7 +73,10 @@ static void start(struct search *s, bool reverse)
  * has brought in lies on its outputs before the first push, so a link that leads back to such an app costs no breath. */
 static uint32_t start_rank(const struct graph_app *app)
 {
-	return app->checked->input_count == 0 ? 0 : app->class->pull != NULL ? 1 : 2;
+	/* A sketch has no checked apps. */
+	bool has_input = app->checked != NULL ? app->checked->input_count > 0 : app->input_names[0] != NULL;
+
+	return !has_input ? 0 : app->class->pull != NULL ? 1 : 2;
 }
 
 /* The apps in the order in which links name them, then those without links by name. */

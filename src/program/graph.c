@@ -1,10 +1,14 @@
-/* graph -- `nf graph FILE`: draw the graph of a configuration, for a terminal, for Graphviz, or as SVG through it. */
+/* graph -- `nf graph FILE|NAME`: draw the graph of a configuration, or that of a running instance with its rates, for a terminal,
+ * for Graphviz, or as SVG through it. */
+#include "program/graph_live.h"
 #include "program/options.h"
 
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define INTERVAL_NS 250000000u          /* between the two readings that give rates */
 
 extern char **environ;
 
@@ -79,9 +83,29 @@ static int print_graph(const struct graph *graph, bool dot, bool svg)
 	return code;
 }
 
+/* What is no file but an instance's name is drawn as it runs. gives: NULL after a message */
+static struct graph *find_graph(const struct options *options, uint64_t interval_ns)
+{
+	const char *name = options->argument[0];
+	struct errors errors = { 0 };
+	struct graph *graph;
+
+	if (access(name, F_OK) != 0 && graph_live_exists(name)) {
+		graph = graph_live(name, interval_ns);
+		if (graph == NULL)
+			fprintf(stderr, "nf graph: %s\n", nf_error());
+		return graph;
+	}
+	graph = graph_load(name, (const char *const *)options->rest, &errors);
+	for (uint32_t i = 0; i < errors.count; i++)
+		fprintf(stderr, "nf graph: %s\n", errors.text[i]);
+	errors_fini(&errors);
+	return graph;
+}
+
 int program_graph(int argc, char **argv)
 {
-	struct errors errors = { 0 };
+	uint64_t interval_ns = INTERVAL_NS;
 	struct options options;
 	struct graph *graph;
 	int code = options_parse(&options, argc, argv);
@@ -90,10 +114,9 @@ int program_graph(int argc, char **argv)
 		return code;
 	if (options_has(&options, "--dot") && options_has(&options, "--svg"))
 		return options_wrong(options.program, "--dot and --svg exclude each other");
-	graph = graph_load(options.argument[0], (const char *const *)options.rest, &errors);
-	for (uint32_t i = 0; i < errors.count; i++)
-		fprintf(stderr, "nf graph: %s\n", errors.text[i]);
-	errors_fini(&errors);
+	if (!options_duration(&options, "--interval", &interval_ns))
+		return EXIT_USAGE;
+	graph = find_graph(&options, interval_ns);
 	if (graph == NULL)
 		return EXIT_FAILED;
 	code = print_graph(graph, options_has(&options, "--dot"), options_has(&options, "--svg"));

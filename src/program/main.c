@@ -27,6 +27,7 @@ static const struct program_option doctor_options[] = {
 
 static const struct program_option graph_options[] = {
 	{ "--dot", NULL, "Print it in Graphviz's dot language." },
+	{ "--interval", "TIME", "Measure the rates of a running instance over this time; default 250ms." },
 	{ "--svg", NULL, "Print it as SVG, through the program dot of the package graphviz." },
 	{ NULL, NULL, NULL },
 };
@@ -111,7 +112,8 @@ const struct program programs[] = {
 		"It ends with 0 when nf can run here, even if not everything is ideal, and with 1 when it cannot. With the name of an "
 		"instance it tells who its workers are and which system calls they may make, and ends with 1 when a worker is not closed.",
 		doctor_options, program_doctor },
-	{ "graph", "FILE [-- ARGS]", "Draw the graph of a configuration.", graph_options, program_graph },
+	{ "graph", "FILE|NAME [-- ARGS]", "Draw the graph of a configuration, or of a running instance.\n"
+		"What is no file is the name of an instance: apps are drawn with packets per second, and what they drop.", graph_options, program_graph },
 	{ "help", "[PROGRAM|APP|apps]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
 	{ "ps", NULL, "List the instances of nf that run.\n"

@@ -52,6 +52,7 @@ PUBLIC := \
 	src/core/value.h \
 	src/core/param.h \
 	src/core/app.h \
+	src/core/interlink.h \
 	src/core/resource.h \
 	src/core/job.h \
 	src/core/script.h \
@@ -134,6 +135,7 @@ SOURCES := \
 	src/core/engine_plan.c \
 	src/core/engine_probe.c \
 	src/core/engine_residence.c \
+	src/core/engine_restore.c \
 	src/core/engine_wiring.c \
 	src/core/error.c \
 	src/core/graph.c \
@@ -143,6 +145,7 @@ SOURCES := \
 	src/core/graph_draw.c \
 	src/core/graph_draw_dot.c \
 	src/core/graph_draw_list.c \
+	src/core/graph_interlink.c \
 	src/core/graph_link.c \
 	src/core/graph_load.c \
 	src/core/graph_order.c \
@@ -150,6 +153,8 @@ SOURCES := \
 	src/core/graph_tree.c \
 	src/core/graph_trial.c \
 	src/core/instance.c \
+	src/core/interlink.c \
+	src/core/interlink_app.c \
 	src/core/job.c \
 	src/core/link.c \
 	src/core/log.c \

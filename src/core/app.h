@@ -29,6 +29,8 @@ struct app_class {
 	const char *const *counters;    /* names of app->counter[]; NULL: none */
 	const char *const *reasons;     /* names for app_drop; NULL: none */
 	uint32_t expansion;             /* most packets sent to one output for one received; 0 means 1 */
+	bool inner;                     /* its pull brings what another worker of this run sends: it goes on while links are drained,
+	                                 * until the other end has ended; what `held` counts lies between the workers */
 	bool dma;                       /* the device reads and writes packet memory: huge pages are needed */
 	const struct script_module *module;     /* a Lua app's code; NULL for C */
 
@@ -67,6 +69,10 @@ struct app_class {
 	void (*tick)(struct app *app);          /* each millisecond */
 	uint32_t (*held)(const struct app *app);        /* packets held now, counted by walking, never derived */
 	int (*event_fd)(const struct app *app); /* a descriptor that polls readable when a pull would find something; -1 */
+	/* begins: the engine is about to block; gives false when it must not, as something has come meanwhile. Else: it is awake. */
+	bool (*rest)(struct app *app, bool begins);
+	/* Nothing will come to this app any more: all apps before it have ended, and their links are empty. Told while idle. */
+	void (*over)(struct app *app);
 	uint64_t (*sleep_limit)(const struct app *app); /* longest sleep in ns: half of what its input can buffer */
 	uint64_t (*wake_at)(const struct app *app);     /* clock_now() at which it has something to do; CLOCK_NEVER */
 };

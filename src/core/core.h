@@ -23,6 +23,7 @@
 #include "core/value.h"
 #include "core/param.h"
 #include "core/app.h"
+#include "core/interlink.h"
 #include "core/resource.h"
 #include "core/job.h"
 #include "core/script.h"

@@ -5,7 +5,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { TICK_NS = 1000000, LEDGER_NS = 100000000, ADJUST_NS = 1000000000, DRAIN_NS = 1000000000 };
+enum { TICK_NS = 1000000, LEDGER_NS = 100000000, ADJUST_NS = 1000000000, DRAIN_NS = 1000000000,
+	QUIET_NS = 50000000             /* workers that send to each other in a circle do not wait for each other's end for ever */
+};
 
 const char *const engine_idle_names[] = { "busy", "adaptive", "wait", NULL };
 
@@ -138,7 +140,8 @@ static inline void charge(struct engine *engine, struct app *app, struct cost *c
 	}
 }
 
-/* Let every input bring in packets; gives how many came. This and push are compiled twice: without probes nothing asks for them. */
+/* Let every input bring in packets (when links are drained, only those from other workers); gives how many
+ * came. This and push are compiled twice: without probes nothing asks for them. */
 static inline __attribute__((always_inline)) uint64_t pull(struct engine *engine, struct cost *cost, const bool probed)
 {
 	struct engine_wiring *wiring = engine->wiring;
@@ -148,7 +151,7 @@ static inline __attribute__((always_inline)) uint64_t pull(struct engine *engine
 		struct app *app = wiring->pull[i];
 		uint64_t before = app->received + app->created;
 
-		if (app->ended)
+		if (app->ended || (engine->state == ENGINE_DRAINING && !app->class->inner))
 			continue;
 		if (PACKET_DEBUG)
 			packet_debug_hold(app->name);
@@ -213,14 +216,14 @@ static inline __attribute__((always_inline)) uint64_t push(struct engine *engine
 /* A breath's calls. */
 static uint64_t move(struct engine *engine, struct cost *cost)
 {
-	uint64_t moved = engine->state != ENGINE_DRAINING ? pull(engine, cost, false) : 0;
+	uint64_t moved = pull(engine, cost, false);
 
 	return moved + push(engine, cost, false);
 }
 
 static __attribute__((noinline)) uint64_t move_probed(struct engine *engine, struct cost *cost)
 {
-	uint64_t moved = engine->state != ENGINE_DRAINING ? pull(engine, cost, true) : 0;
+	uint64_t moved = pull(engine, cost, true);
 
 	return moved + push(engine, cost, true);
 }
@@ -276,17 +279,21 @@ uint64_t engine_breathe(struct engine *engine)
 	return moved;
 }
 
-/* No pulls any more: push until all links are empty and no app behind an input holds anything, at most DRAIN_NS. What still
+/* No pulls from outside any more: push until all links are empty and no app behind an input holds anything, at most DRAIN_NS. What still
  * waits then (a slow outside, a long delay) is dropped by `finish` under the reason "stop". */
 static void drain(struct engine *engine)
 {
-	uint64_t start = clock_system_ns();
+	uint64_t start = clock_system_ns(), last = start;
 
 	set_state(engine, ENGINE_DRAINING);
 	engine->end_ns = clock_now() + DRAIN_NS;
-	while (engine->stops < 2 && clock_now() < engine->end_ns && clock_system_ns() - start < 2 * DRAIN_NS)
-		if (engine_breathe(engine) == 0 && (engine_is_drained(engine) || !engine_rest(engine)))
+	while (engine->stops < 2 && clock_now() < engine->end_ns && clock_system_ns() - start < 2 * DRAIN_NS) {
+		if (engine_breathe(engine) > 0)
+			last = clock_system_ns();
+		else if (engine_is_drained(engine) || (engine_is_quiet(engine) && clock_system_ns() - last > QUIET_NS) ||
+			!engine_rest(engine))
 			break;
+	}
 }
 
 /* The apps' last call in this thread, upstream first; then what is left on the links is dropped by its receiver. */

@@ -22,6 +22,10 @@ void engine_set_duration(struct engine *engine, uint64_t ns);   /* drains after 
 /* Where to publish; NULL: nowhere. The entries are those of the worker `worker` of the stats file. */
 void engine_set_stats(struct engine *engine, struct stats *stats, uint32_t worker);
 
+/* Before the first run, when a worker of this number has died: go on from the totals of its last snapshot, and count what it had in
+ * hand as dropped by the crash. */
+void engine_restore(struct engine *engine);
+
 /* Prepare the step from the present graph to `worker` (which must live as long as it runs). House-keeping thread.
  *   gives: 0 and a plan; fails: -errno with nf_error(), nothing changed, everything prepared was aborted */
 int engine_plan(struct engine *engine, const struct graph_worker *worker, struct engine_plan **plan) __attribute__((warn_unused_result));
@@ -68,15 +72,21 @@ uint32_t engine_link_count(const struct engine *engine);
 struct link *engine_link(const struct engine *engine, uint32_t number);
 
 /* ledger -- both equations at a breath boundary. Packet thread, or the engine does not run.
- *   memory: taken - returned = on_links + held              (the right side is walked)
+ *   memory: taken - returned = on_links + held + between    (the right side is walked; of several workers only the sum holds)
  *   flow:   received + created = sent + consumed + dropped + on_links + held */
 struct ledger {
 	uint64_t taken, returned;       /* packet buffers of this worker */
 	uint64_t on_links, held;        /* walked */
+	uint64_t between;               /* walked: in the interlinks to this worker, on the way home from it or to it */
 	uint64_t received, created, sent, consumed;
 	uint64_t dropped;               /* all reasons of all apps, and full links */
 	uint64_t lost_outside;          /* not in the equations: missed by cards and the kernel */
 };
 void engine_ledger(const struct engine *engine, struct ledger *ledger);
+/* Add one worker's to a sum. */
+void ledger_add(struct ledger *sum, const struct ledger *one);
+/* Does each equation hold? */
+bool ledger_memory_balances(const struct ledger *ledger);
+bool ledger_flow_balances(const struct ledger *ledger);
 /* True when both equations hold; else a sentence per broken equation in text. */
 bool ledger_balances(const struct ledger *ledger, char *text, size_t size);

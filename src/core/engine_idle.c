@@ -50,7 +50,7 @@ static uint64_t sleep_limit(const struct engine *engine)
 }
 
 /* Does no link and no app hold anything? Inputs may have more. */
-bool engine_is_drained(const struct engine *engine)
+bool engine_is_quiet(const struct engine *engine)
 {
 	const struct engine_wiring *wiring = engine->wiring;
 
@@ -61,6 +61,16 @@ bool engine_is_drained(const struct engine *engine)
 		if (link_waiting(wiring->link[i]) > 0)
 			return false;
 	return true;
+}
+
+bool engine_is_drained(const struct engine *engine)
+{
+	const struct engine_wiring *wiring = engine->wiring;
+
+	for (uint32_t i = 0; i < wiring->pull_count; i++)
+		if (wiring->pull[i]->class->inner && !wiring->pull[i]->ended)
+			return false;
+	return engine_is_quiet(engine);
 }
 
 /* Put an input's descriptor into the set, if it is not there yet. A regular file cannot be polled (EPERM): its app is looked
@@ -135,6 +145,21 @@ static void sleep_ns(struct engine *engine, uint64_t ns)
 		script_watch_resume();
 }
 
+/* Tell inputs whose senders must know that the engine is about to block, or is awake again.
+ *   gives: false when it must not block: something has come meanwhile */
+static bool tell_rest(const struct engine *engine, bool begins)
+{
+	bool quiet = true;
+
+	for (uint32_t i = 0; i < engine->wiring->pull_count; i++) {
+		struct app *app = engine->wiring->pull[i];
+
+		if (app->class->rest != NULL && !app->ended && !app->class->rest(app, begins))
+			quiet = false;
+	}
+	return quiet;
+}
+
 /* Block until a descriptor is readable or the time is over. Level-triggered: what came after the last look is still there,
  * so nothing is missed between looking and blocking. */
 static void wait_ns(struct engine *engine, uint64_t ns)
@@ -151,12 +176,17 @@ static void wait_ns(struct engine *engine, uint64_t ns)
 	for (uint32_t i = 0; i < engine->wiring->pull_count; i++)
 		if (arm_app(engine, engine->wiring->pull[i]) < 0)
 			broken = true;
+	if (!tell_rest(engine, true)) {
+		tell_rest(engine, false);
+		return;
+	}
 	if (engine->wiring->has_scripts)
 		script_watch_pause();
 	count = epoll_pwait2(engine->epoll_fd, event, 16, &time, NULL);
 	if (count < 0 && errno == ENOSYS)
 		count = epoll_wait(engine->epoll_fd, event, 16, (int)(ns / 1000000u) + 1);
 	engine->sleeps++;
+	tell_rest(engine, false);
 	if (engine->wiring->has_scripts)
 		script_watch_resume();
 	for (int i = 0; i < count; i++) {
@@ -189,10 +219,38 @@ static bool advance(struct engine *engine, uint64_t wake)
 	return true;
 }
 
+/* Will nothing come to this app any more? Those before it have been asked, but for what a back link brings. */
+static bool is_over_at(const struct engine_wiring *wiring, uint32_t number)
+{
+	const struct app *app = wiring->app[number];
+
+	for (uint32_t i = 0; i < app->input_count; i++) {
+		const struct link *link = app->input[i];
+
+		if (link != NULL && (link_waiting(link) > 0 || link->back || !wiring->over[wiring->graph->link[link->number].from]))
+			return false;
+	}
+	return app->ended;
+}
+
+/* Tell the apps that want to know it that all before them has ended. */
+static void tell_over(const struct engine_wiring *wiring)
+{
+	for (uint32_t i = 0; i < wiring->app_count && wiring->has_overs; i++) {
+		uint32_t number = wiring->graph->order[i];
+		struct app *app = wiring->app[number];
+
+		wiring->over[number] = is_over_at(wiring, number);
+		if (wiring->over[number] && app->class->over != NULL)
+			app->class->over(app);
+	}
+}
+
 bool engine_rest(struct engine *engine)
 {
 	uint64_t now, wake = earliest_wake(engine), ns;
 
+	tell_over(engine->wiring);
 	if (clock_virtual)
 		return advance(engine, wake);
 	if (wake == CLOCK_NEVER && is_over(engine))

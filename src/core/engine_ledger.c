@@ -30,6 +30,7 @@ void engine_ledger(const struct engine *engine, struct ledger *ledger)
 
 	*ledger = engine->retired;
 	ledger->on_links = ledger->held = ledger->taken = ledger->returned = 0;
+	ledger->between = memory_home_own() + memory_home_incoming();
 	for (uint32_t size = 0; size < PACKET_SIZES; size++) {
 		ledger->taken += packet_pool[size].taken;
 		ledger->returned += packet_pool[size].returned;
@@ -39,7 +40,7 @@ void engine_ledger(const struct engine *engine, struct ledger *ledger)
 
 		add_app(ledger, app);
 		if (app->class->held != NULL)
-			ledger->held += app->class->held(app);
+			*(app->class->inner ? &ledger->between : &ledger->held) += app->class->held(app);
 	}
 	for (uint32_t i = 0; i < wiring->link_count; i++) {
 		const struct link *link = wiring->link[i];
@@ -52,24 +53,47 @@ void engine_ledger(const struct engine *engine, struct ledger *ledger)
 	}
 }
 
+void ledger_add(struct ledger *sum, const struct ledger *one)
+{
+	uint64_t *to = &sum->taken;
+	const uint64_t *from = &one->taken;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		to[i] += from[i];
+}
+
+bool ledger_memory_balances(const struct ledger *l)
+{
+	return l->taken - l->returned == l->on_links + l->held + l->between;
+}
+
+bool ledger_flow_balances(const struct ledger *l)
+{
+	return l->received + l->created == l->sent + l->consumed + l->dropped + l->on_links + l->held;
+}
+
 bool ledger_balances(const struct ledger *l, char *text, size_t size)
 {
-	uint64_t in = l->received + l->created, out = l->sent + l->consumed + l->dropped + l->on_links + l->held;
-	bool memory = l->taken - l->returned == l->on_links + l->held;
+	bool memory = ledger_memory_balances(l), flow = ledger_flow_balances(l);
 	size_t length = 0;
 
 	if (size > 0)
 		text[0] = '\0';
-	if (!memory)
-		length = (size_t)snprintf(text, size, "memory: %llu packets are in use, but %llu on links + %llu held by apps were "
+	if (!memory) {
+		char between[64] = "";
+
+		if (l->between > 0)
+			snprintf(between, sizeof(between), " + %llu between workers", (unsigned long long)l->between);
+		length = (size_t)snprintf(text, size, "memory: %llu packets are in use, but %llu on links + %llu held by apps%s were "
 			"found. ", (unsigned long long)(l->taken - l->returned), (unsigned long long)l->on_links,
-			(unsigned long long)l->held);
-	if (in != out && length < size)
+			(unsigned long long)l->held, between);
+	}
+	if (!flow && length < size)
 		snprintf(text + length, size - length, "flow: %llu received + %llu created, but %llu sent + %llu consumed + %llu "
 			"dropped + %llu on links + %llu held.", (unsigned long long)l->received, (unsigned long long)l->created,
 			(unsigned long long)l->sent, (unsigned long long)l->consumed, (unsigned long long)l->dropped,
 			(unsigned long long)l->on_links, (unsigned long long)l->held);
-	return memory && in == out;
+	return memory && flow;
 }
 
 /* `held` is as old as the ledger. */
@@ -138,6 +162,14 @@ void engine_publish(struct engine *engine)
 	*value++ = l->consumed;
 	*value++ = l->dropped;
 	*value++ = l->lost_outside;
+	*value++ = l->between;
+	/* What only the engine knows, for the successor of a worker that dies. */
+	*value++ = engine->retired.received;
+	*value++ = engine->retired.created;
+	*value++ = engine->retired.sent;
+	*value++ = engine->retired.consumed;
+	*value++ = engine->retired.dropped;
+	*value++ = engine->retired.lost_outside;
 	memcpy(value, engine->breath_ns, sizeof(engine->breath_ns));
 	value += STATS_BUCKETS;
 	nf_assert((uint32_t)(value - first) == stats_block(engine->stats, engine->worker)->count,

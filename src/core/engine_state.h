@@ -38,6 +38,8 @@ struct engine_wiring {
 	struct engine_step *step;               /* topological order */
 	struct app **pull, **tick;
 	uint32_t *held;                         /* per app: packets held when the ledger was taken last */
+	bool *over;                             /* per app: nothing will come to it any more; used while idle */
+	bool has_overs;                         /* an app wants to know */
 	bool has_scripts;
 };
 
@@ -125,6 +127,7 @@ void engine_residence_tick(struct engine *engine);
  *   gives: false when nothing will ever move again: all inputs have ended, all links are empty */
 bool engine_rest(struct engine *engine);
 bool engine_is_drained(const struct engine *engine);
+bool engine_is_quiet(const struct engine *engine);       /* drained, but for what other workers may still send */
 int engine_arm(struct engine *engine);          /* put the descriptors of the present wiring into epoll */
 
 /* engine_ledger.c */

@@ -23,6 +23,7 @@ void engine_wiring_free_arrays(struct engine_wiring *wiring)
 	free(wiring->pull);
 	free(wiring->tick);
 	free(wiring->held);
+	free(wiring->over);
 	free(wiring);
 }
 
@@ -59,8 +60,9 @@ struct engine_wiring *engine_wiring_new(const struct graph_worker *graph)
 	wiring->pull = engine_zeroed(graph->app_count, sizeof(*wiring->pull));
 	wiring->tick = engine_zeroed(graph->app_count, sizeof(*wiring->tick));
 	wiring->held = engine_zeroed(graph->app_count, sizeof(*wiring->held));
+	wiring->over = engine_zeroed(graph->app_count, sizeof(*wiring->over));
 	if (wiring->app && wiring->link && wiring->input && wiring->output && wiring->step && wiring->pull && wiring->tick &&
-		wiring->held)
+		wiring->held && wiring->over)
 		return wiring;
 	engine_wiring_free_arrays(wiring);
 	return NULL;
@@ -103,6 +105,8 @@ void engine_wiring_schedule(struct engine_wiring *wiring)
 				.input_count = app_name_count(graph->app[number].input_names), .always = class->wake_at != NULL };
 		if (class->tick != NULL)
 			wiring->tick[wiring->tick_count++] = app;
+		if (class->over != NULL)
+			wiring->has_overs = true;
 		if (class->module != NULL)
 			wiring->has_scripts = true;
 	}

@@ -70,9 +70,10 @@ static void prefix_errors(struct errors *errors, uint32_t from, const char *work
 
 /* Build one worker from its part of the configuration. */
 static void build_worker(struct graph *graph, struct graph_worker *worker, const struct value *part,
-	const struct value *modules, struct errors *errors)
+	const struct build_interlink *interlinks, bool many, const struct value *modules, struct errors *errors)
 {
-	struct build b = { .graph = graph, .worker = worker, .modules = modules, .errors = errors };
+	struct build b = { .graph = graph, .worker = worker, .number = (uint32_t)(worker - graph->worker), .interlinks = interlinks,
+		.many = many, .modules = modules, .errors = errors };
 	uint32_t before = errors->count;
 
 	graph_read_apps(&b, value_get(part, "apps"));
@@ -117,14 +118,13 @@ static int worker_cpu(const struct value *cpu, const char *name, struct errors *
 	return (int)cpu->number;
 }
 
-static void read_worker(struct graph *graph, uint32_t number, const struct value_entry *entry, const struct value *modules,
-	struct errors *errors)
+static void read_worker(struct graph *graph, uint32_t number, const struct value_entry *entry,
+	const struct build_interlink *interlinks, const struct value *modules, struct errors *errors)
 {
 	static const char *const known[] = { "apps", "cpu", "links", "name", NULL };
 	struct graph_worker *worker = &graph->worker[number];
 	uint32_t before;
 
-	worker->name = worker_name(graph, entry, number + 1, errors);
 	worker->cpu = -1;
 	if (entry->value.type != VALUE_TABLE) {
 		errors_add(errors, "worker '%s': is %s; accepted: { cpu = N, apps = {...}, links = {...} }", worker->name,
@@ -134,20 +134,48 @@ static void read_worker(struct graph *graph, uint32_t number, const struct value
 	worker->cpu = worker_cpu(value_get(&entry->value, "cpu"), worker->name, errors);
 	before = errors->count;
 	check_keys(&entry->value, "", known, errors);
-	build_worker(graph, worker, &entry->value, modules, errors);
+	build_worker(graph, worker, &entry->value, interlinks, true, modules, errors);
 	prefix_errors(errors, before, worker->name);
+}
+
+/* All links that name a worker: beside the workers, and in the links of each. */
+static struct build_interlink *read_interlinks(struct graph *graph, const struct value *config, struct errors *errors)
+{
+	const struct value *workers = value_get(config, "workers"), *links = value_get(config, "links");
+	struct build_interlink *list = NULL;
+	char shown[GRAPH_SHOWN];
+
+	if (links != NULL && links->type != VALUE_TABLE)
+		errors_add(errors, "'links' is %s; accepted: a list, { \"worker:app.output -> worker:app.input\", ... }",
+			value_type_name(links));
+	for (uint32_t i = 0; links != NULL && links->type == VALUE_TABLE && i < links->count; i++) {
+		const struct value *link = &links->entry[i].value;
+
+		if (graph_names_worker(link))
+			graph_read_interlink(graph, link, UINT32_MAX, &list, errors);
+		else
+			errors_add(errors, "'links' beside 'workers' has %s%s%s at position %u; accepted: "
+				"\"worker:app.output -> worker:app.input\"", link->type == VALUE_STRING ? "'" : "",
+				link->type == VALUE_STRING ? graph_show(link, shown) : value_type_name(link),
+				link->type == VALUE_STRING ? "'" : "", i + 1);
+	}
+	for (uint32_t w = 0; w < workers->count; w++) {
+		links = value_get(&workers->entry[w].value, "links");
+		for (uint32_t i = 0; links != NULL && links->type == VALUE_TABLE && i < links->count; i++)
+			if (links->entry[i].key.type != VALUE_STRING && graph_names_worker(&links->entry[i].value))
+				graph_read_interlink(graph, &links->entry[i].value, w, &list, errors);
+	}
+	return list;
 }
 
 static void read_workers(struct graph *graph, const struct value *config, const struct value *modules, struct errors *errors)
 {
 	const struct value *workers = value_get(config, "workers");
+	struct build_interlink *interlinks;
 
 	if (value_get(config, "apps") != NULL)
 		errors_add(errors, "both 'apps' and 'workers' are given; accepted: either apps and links, or workers, each with its "
 			"apps and links");
-	else if (value_get(config, "links") != NULL)
-		errors_add(errors, "'links' stands beside 'workers': this version has no links between workers; accepted: links "
-			"within each worker");
 	if (workers->type != VALUE_TABLE || workers->count == 0) {
 		errors_add(errors, "'workers' is %s; accepted: a list of workers, { { cpu = N, apps = {...}, links = {...} }, ... }",
 			workers->type == VALUE_TABLE ? "empty" : value_type_name(workers));
@@ -160,7 +188,11 @@ static void read_workers(struct graph *graph, const struct value *config, const 
 	graph->worker_count = workers->count;
 	graph->worker = arena_alloc(&graph->arena, workers->count * sizeof(*graph->worker));
 	for (uint32_t i = 0; i < workers->count; i++)
-		read_worker(graph, i, &workers->entry[i], modules, errors);
+		graph->worker[i].name = worker_name(graph, &workers->entry[i], i + 1, errors);
+	interlinks = read_interlinks(graph, config, errors);
+	for (uint32_t i = 0; i < workers->count; i++)
+		read_worker(graph, i, &workers->entry[i], interlinks, modules, errors);
+	graph_share_packets(graph, interlinks);
 }
 
 /* The whole configuration: one worker from apps and links, or several. */
@@ -184,7 +216,7 @@ static void read_config(struct graph *graph, const struct value *config, const s
 	graph->worker = arena_alloc(&graph->arena, sizeof(*graph->worker));
 	graph->worker->name = "w1";
 	graph->worker->cpu = -1;
-	build_worker(graph, graph->worker, config, modules, errors);
+	build_worker(graph, graph->worker, config, NULL, false, modules, errors);
 }
 
 struct graph *graph_from_value(struct value *value, const char *file, const char *folder, struct errors *errors)

@@ -13,12 +13,28 @@ struct build_ports {
 	bool doubtful;                  /* a wrong link names the app: what is not linked may have been meant there */
 };
 
+/* One end of a link between workers. */
+struct build_end {
+	uint32_t worker;
+	const char *app, *port;
+	const char *name;               /* "w1:a.x" */
+};
+
+struct build_interlink {
+	struct build_end from, to;
+	const char *name, *text;        /* canonical; as it stands in the configuration, for messages */
+	struct build_interlink *next;
+};
+
 /* What is known of a worker while it is being built, beside its struct graph_worker. */
 struct build {
 	struct graph *graph;
 	struct graph_worker *worker;
 	struct build_ports *input, *output;     /* of each app */
 	struct errors *errors;
+	const struct build_interlink *interlinks;       /* of all workers */
+	uint32_t number;                        /* of the worker */
+	bool many;                              /* there are several workers, with names */
 	const struct value *modules;            /* the child's description of Lua modules */
 };
 
@@ -42,6 +58,20 @@ void graph_read_links(struct build *b, const struct value *links);
 
 /* Decode and check each app, ask for its resources, add up the packets that the worker needs, hash. */
 void graph_check_apps(struct build *b);
+
+/* Does the text of a link name a worker? */
+bool graph_names_worker(const struct value *link);
+/* Read such a link into the list. home: the worker in whose links it stands, UINT32_MAX: beside the workers */
+void graph_read_interlink(struct graph *graph, const struct value *link, uint32_t home, struct build_interlink **list,
+	struct errors *errors);
+/* Add the apps that are the ends of the links to and from this worker; how many they are. */
+uint32_t graph_interlink_count(const struct build *b);
+void graph_add_interlinks(struct build *b);
+/* A worker needs packets for those workers, too, that its packets go to. */
+void graph_share_packets(struct graph *graph, const struct build_interlink *interlinks);
+
+/* Lay out the ports of one side of an app; those of "*" come from the links. */
+void graph_lay_out(struct build *b, struct build_ports *ports, const char *const *names);
 
 /* Put worker->order in topological order, and mark the links that close a cycle. */
 void graph_order(struct graph_worker *worker, struct arena *arena);

@@ -94,8 +94,7 @@ static const struct app_class *find_class(struct build *b, const char *app, cons
 	return NULL;
 }
 
-/* Lay out the ports of one side; those of "*" come from the links. */
-static void lay_out(struct build *b, struct build_ports *ports, const char *const *names)
+void graph_lay_out(struct build *b, struct build_ports *ports, const char *const *names)
 {
 	*ports = (struct build_ports){ .count = app_name_count(names) };
 	if (ports->count == 1 && strcmp(names[0], "*") == 0) {
@@ -122,8 +121,8 @@ static void read_app(struct build *b, struct graph_app *app, uint32_t number, co
 
 	app->name = entry->key.string;
 	app->params = &entry->value;
-	lay_out(b, &b->input[number], NULL);
-	lay_out(b, &b->output[number], NULL);
+	graph_lay_out(b, &b->input[number], NULL);
+	graph_lay_out(b, &b->output[number], NULL);
 	if (!graph_name_is_good(entry->key.string, entry->key.count)) {
 		graph_show(&entry->key, shown);
 		app->name = arena_copy(&b->graph->arena, shown, strlen(shown));
@@ -140,15 +139,15 @@ static void read_app(struct build *b, struct graph_app *app, uint32_t number, co
 	}
 	app->class = find_class(b, app->name, class);
 	if (app->class != NULL) {
-		lay_out(b, &b->input[number], app->class->inputs);
-		lay_out(b, &b->output[number], app->class->outputs);
+		graph_lay_out(b, &b->input[number], app->class->inputs);
+		graph_lay_out(b, &b->output[number], app->class->outputs);
 	}
 }
 
 void graph_read_apps(struct build *b, const struct value *apps)
 {
 	struct graph_worker *worker = b->worker;
-	uint32_t count = 0;
+	uint32_t count = 0, room;
 
 	if (apps == NULL || apps->type != VALUE_TABLE) {
 		errors_add(b->errors, "'apps' is %s; accepted: a table, { name = { \"class\", key = value, ... }, ... }",
@@ -157,9 +156,10 @@ void graph_read_apps(struct build *b, const struct value *apps)
 	}
 	if (apps->count == 0)
 		errors_add(b->errors, "'apps' is empty: there is nothing to run");
-	worker->app = arena_alloc(&b->graph->arena, apps->count * sizeof(*worker->app));
-	b->input = arena_alloc(&b->graph->arena, apps->count * sizeof(*b->input));
-	b->output = arena_alloc(&b->graph->arena, apps->count * sizeof(*b->output));
+	room = apps->count + graph_interlink_count(b);
+	worker->app = arena_alloc(&b->graph->arena, room * sizeof(*worker->app));
+	b->input = arena_alloc(&b->graph->arena, room * sizeof(*b->input));
+	b->output = arena_alloc(&b->graph->arena, room * sizeof(*b->output));
 	for (uint32_t i = 0; i < apps->count; i++) {
 		if (apps->entry[i].key.type == VALUE_STRING) {
 			read_app(b, &worker->app[count], count, &apps->entry[i]);
@@ -170,6 +170,7 @@ void graph_read_apps(struct build *b, const struct value *apps)
 		}
 	}
 	worker->app_count = count;
+	graph_add_interlinks(b);
 }
 
 /* A hash of bytes that goes eight at a time: files may be large. */

@@ -166,18 +166,30 @@ static bool is_taken(struct reader *r, uint32_t app, enum side side, uint32_t po
 	return true;
 }
 
+/* "app.port"; an app that stands for another worker's port has its name already. */
+static const char *end_name(struct build *b, uint32_t app, enum side side, uint32_t port, char *text, size_t size)
+{
+	const char *name = b->worker->app[app].name;
+
+	if (strchr(name, ':') != NULL)
+		snprintf(text, size, "%s", name);
+	else
+		snprintf(text, size, "%s.%s", name, ports_of(b, app, side)->name[port]);
+	return text;
+}
+
 /* Link an output to an input, both known. */
 static bool connect(struct reader *r, uint32_t from, uint32_t output, uint32_t to, uint32_t input)
 {
 	struct build *b = r->b;
 	struct graph_link *link = next_link(r);
 	bool taken = is_taken(r, from, OUTPUT, output);
-	char name[4 * (GRAPH_SHOWN + 1)];
+	char name[8 * (GRAPH_SHOWN + 1)], left[4 * GRAPH_SHOWN], right[4 * GRAPH_SHOWN];
 
 	if (is_taken(r, to, INPUT, input) || taken)
 		return false;
-	snprintf(name, sizeof(name), "%s.%s -> %s.%s", b->worker->app[from].name, b->output[from].name[output],
-		b->worker->app[to].name, b->input[to].name[input]);
+	snprintf(name, sizeof(name), "%s -> %s", end_name(b, from, OUTPUT, output, left, sizeof(left)),
+		end_name(b, to, INPUT, input, right, sizeof(right)));
 	*link = (struct graph_link){ .name = arena_copy(&b->graph->arena, name, strlen(name)), .from = from, .output = output,
 		.to = to, .input = input };
 	b->output[from].link[output] = b->input[to].link[input] = ++b->worker->link_count;
@@ -259,6 +271,14 @@ static char plain_character(char c)
 	return c != '\0' && iscntrl((unsigned char)c) ? '?' : c;
 }
 
+/* The apps that a link names which has got messages since `before`. */
+static void mark_doubtful(struct reader *r, uint32_t before)
+{
+	for (uint32_t i = 0; i < r->b->worker->app_count && (r->unclear || r->b->errors->count > before); i++)
+		if (r->b->input[i].text == r->text)
+			r->b->input[i].doubtful = true;
+}
+
 static void read_link(struct reader *r, const struct value *text)
 {
 	uint32_t before = r->b->errors->count;
@@ -272,15 +292,42 @@ static void read_link(struct reader *r, const struct value *text)
 		return;
 	}
 	if (strchr(text->string, ':') != NULL) {
-		refuse(r, "names a worker: this version has no links between workers");
+		refuse(r, "names a worker, and there are no 'workers'");
 		return;
 	}
 	for (uint32_t i = 0; i <= text->count; i++)
 		copy[i] = plain_character(text->string[i]);
 	read_chain(r, copy);
-	for (uint32_t i = 0; i < r->b->worker->app_count && (r->unclear || r->b->errors->count > before); i++)
-		if (r->b->input[i].text == r->text)
-			r->b->input[i].doubtful = true;
+	mark_doubtful(r, before);
+}
+
+/* One end of a link between workers: an app and port of this worker, or the app that stands for the other worker's. */
+static bool find_end(struct reader *r, const struct build_end *end, const char *app, enum side side, uint32_t *number, uint32_t *port)
+{
+	bool here = end->worker == r->b->number;
+
+	*number = find_app(r->b->worker, app);
+	*port = 0;
+	if (*number == UINT32_MAX)
+		return here ? unknown_app(r, app) : false;
+	r->b->input[*number].text = r->text;
+	if (r->b->worker->app[*number].class == NULL)
+		r->unclear = true;
+	return !r->unclear && (!here || find_port(r, *number, side, end->port, port));
+}
+
+static void read_interlink(struct reader *r, const struct build_interlink *il)
+{
+	uint32_t from, output, to, input, before = r->b->errors->count;
+	bool from_here = il->from.worker == r->b->number, to_here = il->to.worker == r->b->number, good;
+
+	r->text++;
+	r->unclear = false;
+	snprintf(r->shown, sizeof(r->shown), "%s", il->text);
+	good = find_end(r, &il->from, from_here ? il->from.app : il->from.name, OUTPUT, &from, &output);
+	if (find_end(r, &il->to, to_here ? il->to.app : il->to.name, INPUT, &to, &input) && good)
+		connect(r, from, output, to, input);
+	mark_doubtful(r, before);
 }
 
 /* Ports that must be linked and are not. */
@@ -313,9 +360,12 @@ void graph_read_links(struct build *b, const struct value *links)
 		else if (link->type != VALUE_STRING)
 			errors_add(b->errors, "'links' has %s at position %u; accepted: \"app.output -> app.input\"",
 				value_type_name(link), i + 1);
-		else
+		else if (!b->many || !graph_names_worker(link))         /* those have been read for all workers together */
 			read_link(&r, link);
 	}
+	for (const struct build_interlink *il = b->interlinks; il != NULL; il = il->next)
+		if (il->from.worker == b->number || il->to.worker == b->number)
+			read_interlink(&r, il);
 	/* A wrong link leaves ports unlinked: no second message for that. */
 	for (uint32_t i = 0; i < b->worker->app_count; i++) {
 		if (!b->input[i].doubtful) {

@@ -13,6 +13,7 @@ uint32_t memory_segment_count;
 /* The window: addresses only, no memory. 64 GiB where the address space allows, less where it is limited. */
 static uint8_t *window;
 static uint64_t window_bytes, window_used;
+static uint64_t away;                   /* packets of this worker that others had when it started */
 
 /* Bytes of a packet with its metadata and headroom: an odd number of cache lines, so that neighbouring packets fall into
  * different sets of the first-level cache (with 2,048 bytes a third of the speed is left, see docs/performance.md). */
@@ -129,7 +130,7 @@ static struct packet *make_packet(const struct segment *s, uint32_t i)
 	struct packet *p = segment_packet(s, i);
 
 	*p = (struct packet){ .data = (uint8_t *)(p + 1) + PACKET_HEADROOM, .room = s->stride - (uint32_t)sizeof(*p),
-		.segment = s->number, .size = s->size, .worker = s->worker };
+		.segment = (uint8_t)s->number, .size = s->size, .worker = s->worker };
 	if (PACKET_DEBUG)
 		packet_debug_free(p);
 	return p;
@@ -156,7 +157,10 @@ int memory_growth_prepare(struct memory_growth *growth, const uint16_t *segment,
 		const struct segment *s = &memory_segment[segment[i]];
 
 		for (uint32_t j = s->count; j-- > 0;)
-			growth->stack[s->size][growth->count[s->size]++] = make_packet(s, j);
+			if (!memory_is_away(segment_packet(s, j)))
+				growth->stack[s->size][growth->count[s->size]++] = make_packet(s, j);
+			else
+				growth->away[s->size]++;
 	}
 	return 0;
 }
@@ -174,9 +178,17 @@ void memory_growth_commit(struct memory_growth *growth)
 			memcpy(growth->stack[size] + growth->count[size], old, pool->count * sizeof(*old));
 		pool->stack = growth->stack[size];
 		pool->count += growth->count[size];
+		/* What others have of a predecessor's packets is in use, and comes home as if this worker had sent it. */
+		pool->taken += growth->away[size];
+		away += growth->away[size];
 		pool->capacity = growth->capacity[size];
 		growth->stack[size] = old;
 	}
+}
+
+uint64_t memory_away(void)
+{
+	return away;
 }
 
 void memory_growth_free(struct memory_growth *growth)
@@ -227,6 +239,7 @@ int memory_segment_attach(const struct segment *segment, int fd)
 int memory_worker_start(uint8_t worker)
 {
 	packet_worker = worker;
+	away = 0;
 	for (uint32_t i = 0; i < memory_segment_count; i++) {
 		int code;
 
@@ -268,6 +281,13 @@ void memory_walk(void (*visit)(struct packet *p, void *context), void *context)
 		for (uint32_t j = 0; j < s->count; j++)
 			visit(segment_packet(s, j), context);
 	}
+}
+
+void memory_walk_all(void (*visit)(struct packet *p, void *context), void *context)
+{
+	for (uint32_t i = 0; i < memory_segment_count; i++)
+		for (uint32_t j = 0; memory_segment[i].base != NULL && j < memory_segment[i].count; j++)
+			visit(segment_packet(&memory_segment[i], j), context);
 }
 
 uint64_t memory_offset(const struct packet *p)

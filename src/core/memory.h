@@ -7,7 +7,7 @@
 
 enum {
 	MEMORY_SEGMENTS = 256,          /* at most, of all workers */
-	MEMORY_WORKERS = 64,            /* at most */
+	MEMORY_WORKERS = 63,            /* at most; one number more stands for the supervisor */
 	MEMORY_PAGE = 2 << 20,          /* no packet crosses a boundary of this many bytes: a huge page is contiguous */
 	MEMORY_HOME = 1024              /* packets in the ring from one worker to another */
 };
@@ -57,23 +57,46 @@ struct memory_growth {
 	struct packet **stack[PACKET_SIZES];    /* NULL: this size does not grow. New packets first, then room for the present */
 	uint32_t count[PACKET_SIZES];           /* new packets */
 	uint32_t capacity[PACKET_SIZES];        /* of both */
+	uint32_t away[PACKET_SIZES];            /* of the new segments, with other workers: after a death */
 };
 int memory_growth_prepare(struct memory_growth *growth, const uint16_t *segment, uint32_t count) __attribute__((warn_unused_result));
 void memory_growth_commit(struct memory_growth *growth);        /* packet thread; afterwards `stack` holds the old ones */
 void memory_growth_free(struct memory_growth *growth);
 
-/* Set up the rings home between `workers` workers; before the first fork. With 1 there is none. fails: -ENOMEM */
+/* Set up the rings home between `workers` workers, and from the supervisor to each; before the first fork. With 1 there is none.
+ * The supervisor is number `workers` in packet_worker. fails: -ENOMEM */
 int memory_home_init(uint32_t workers) __attribute__((warn_unused_result));
 
 /* Take in what other workers sent home, and send what is collected for them. Engine, each tick and when idle.
  *   gives: packets that came home */
 uint32_t memory_home(void);
 
+/* Packets between workers, walked. own: freed here, and not in a ring yet. incoming: in the rings to this worker. */
+uint64_t memory_home_own(void);
+uint64_t memory_home_incoming(void);
+/* In all rings; while no worker runs. */
+uint64_t memory_home_all(void);
+
+/* What a worker that died left behind, for its successor, after memory_reserve and interlink_init and before
+ * memory_worker_start: packets of others that it had are sent home; its own that nobody else has are free again, which
+ * memory_worker_start finds out by their place.
+ *   gives: packets that go home to others
+ *   fails: -ENOMEM
+ *   cost:  O(all packets) */
+int memory_recover(uint8_t worker) __attribute__((warn_unused_result));
+/* Is a packet of this worker's with another one? Only after memory_recover, before the worker runs. */
+bool memory_is_away(const struct packet *p);
+/* How many were found to be away by memory_worker_start. */
+uint64_t memory_away(void);
+
 /* Packets of this worker in use: taken - returned, all sizes. */
 uint64_t memory_in_use(void);
 
 /* Call for each packet of this worker's segments (free or not), house-keeping and debugging; cost: O(all packets). */
 void memory_walk(void (*visit)(struct packet *p, void *context), void *context);
+
+/* The same for the segments of all workers. */
+void memory_walk_all(void (*visit)(struct packet *p, void *context), void *context);
 
 /* The place of a packet in the window and back. memory_packet checks: NULL unless `offset` is exactly where a packet of a
  * segment begins. For offsets that another process wrote. */

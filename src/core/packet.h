@@ -32,6 +32,16 @@ enum packet_flags {
 enum packet_gso { PACKET_GSO_NONE = 0, PACKET_GSO_TCP4 = 1, PACKET_GSO_UDP = 3, PACKET_GSO_TCP6 = 4, PACKET_GSO_UDP_L4 = 5,
 	PACKET_GSO_ECN = 0x80 };
 
+/* Where a packet is, as seen by its owner: six bits of a worker's number, and what that worker does with it. A worker that takes
+ * the place of a dead one finds by this what its predecessor had. */
+enum packet_place {
+	PACKET_HOME = 0,                /* with its owner */
+	PACKET_HELD = 1 << 6,           /* received by that worker, another than the owner */
+	PACKET_SENT = 2 << 6,           /* put into an interlink by that worker */
+	PACKET_FREED = 3 << 6,          /* freed by that worker, on its way home */
+	PACKET_PLACE_WORKER = 63
+};
+
 /* What is known about the frame; travels with it and is copied with it. Offsets count from data: whoever moves `data`
  * (packet_prepend, packet_strip) moves them too, which those calls do. */
 struct packet_meta {
@@ -53,7 +63,8 @@ struct packet {
 	uint32_t length;                /* bytes of the frame */
 	uint32_t room;                  /* bytes of the buffer behind this struct; fixed */
 	uint64_t iova;                  /* address of this struct for a card; fixed */
-	uint16_t segment;               /* number of its segment; fixed */
+	uint8_t segment;                /* number of its segment; fixed */
+	uint8_t place;                  /* PACKET_HOME or, when another worker has to do with it, who: see memory_home.c */
 	uint8_t size;                   /* enum packet_size; fixed */
 	uint8_t worker;                 /* number of the worker that owns the segment; fixed */
 	uint32_t holder;                /* free for the app that holds it (Lua apps: slot number) */

@@ -42,7 +42,7 @@ void resources_add(struct resources *resources, const char *format, ...)
 			RESOURCE_KEY - 1);
 		return;
 	}
-	shared = strncmp(key, "read:", 5) == 0;
+	shared = strncmp(key, "read:", 5) == 0 || strncmp(key, "interlink:", 10) == 0;
 	same = find(resources, key);
 	if (same != NULL) {
 		if (!shared)

@@ -1,7 +1,8 @@
 #pragma once
 /* resource -- devices, files and sockets that the supervisor opens and keeps, and hands to workers as descriptors.
  *
- * A key names one: "read:/tmp/in.pcap", "write:/tmp/out.pcap", "tap:tap0", "packet:eth0", "pci:0000:01:00.0". While the
+ * A key names one: "read:/tmp/in.pcap", "write:/tmp/out.pcap", "tap:tap0", "packet:eth0", "pci:0000:01:00.0",
+ * "interlink:w1:a.x -> w2:b.y". While the
  * configuration is checked every app instance names its keys; the supervisor serves those and no others, and the same key in
  * two apps is an error of the configuration. What is open survives the worker and is handed on at a reload. */
 
@@ -18,13 +19,13 @@ struct resources {
 struct resource {
 	char *key;
 	const struct app *app;          /* the checked instance that named it: class->open(app, key) opens it */
-	bool shared;                    /* several apps may name it (a file that is only read) */
+	bool shared;                    /* several apps may name it (a file that is only read, a link between workers) */
 	int fd;                         /* -1: not open */
 	bool created;                   /* a file that this opening made: removed again when the start fails */
 };
 
 /* Name a key; called from class->resources. A key that another app named already becomes an error message, unless it is
- * a "read:" key. */
+ * a "read:" or an "interlink:" key: both ends of a link between workers name it. */
 void resources_add(struct resources *resources, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Open, or get again, the resource of a key. Worker side; house-keeping thread (prepare).

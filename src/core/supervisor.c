@@ -16,6 +16,9 @@ static int make_segments(const struct graph *graph)
 
 	if (code == 0)
 		code = memory_home_init(graph->worker_count);
+	packet_worker = (uint8_t)graph->worker_count;
+	if (code == 0)
+		code = interlink_init();
 	for (uint32_t i = 0; i < graph->worker_count * PACKET_SIZES && code >= 0; i++) {
 		uint32_t worker = i / PACKET_SIZES, size = i % PACKET_SIZES, count = graph->worker[worker].packets[size];
 
@@ -103,6 +106,7 @@ static void watch(struct supervisor *s)
 		for (uint32_t i = 0; i < PROBE_MOST; i++)
 			if (wait[2 + i].revents && wait[2 + i].fd == s->probe[i].client)
 				supervisor_probe_end(s, i, NULL);
+		memory_home();          /* what a reload left between workers */
 		if (wait[0].revents)
 			read_signals(s);
 		if (wait[1].revents)
@@ -111,25 +115,19 @@ static void watch(struct supervisor *s)
 	supervisor_reload_fini(s);
 }
 
-/* Add a worker's ledger to the sum. */
-static void add_ledger(struct ledger *sum, const struct ledger *one)
-{
-	uint64_t *to = &sum->taken;
-	const uint64_t *from = &one->taken;
-
-	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
-		to[i] += from[i];
-}
-
+/* The sum over all workers, with what lies between them now that nobody runs any more: each has told only what it had freed and
+ * not yet put into a ring. */
 static void judge(struct supervisor *s)
 {
 	struct supervisor_result *result = s->result;
 	uint64_t leaked = 0;
 
 	for (uint32_t i = 0; i < s->graph->worker_count; i++) {
-		add_ledger(&result->ledger, &s->child[i].report.ledger);
+		ledger_add(&result->ledger, &s->child[i].report.ledger);
 		leaked += s->child[i].report.leaked;
 	}
+	result->ledger.between += memory_home_own() + memory_home_all() + interlink_count_all();
+	leaked -= leaked < result->ledger.between ? leaked : result->ledger.between;
 	result->balanced = ledger_balances(&result->ledger, result->unbalanced, sizeof(result->unbalanced));
 	if (result->balanced && leaked > 0) {
 		result->balanced = false;

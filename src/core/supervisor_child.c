@@ -41,6 +41,7 @@ static void be_worker(struct supervisor *s, uint32_t number, int control, int re
 static void be_worker(struct supervisor *s, uint32_t number, int control, int resource, pid_t supervisor)
 {
 	struct sigaction action = { .sa_handler = supervisor_on_stop };
+	struct worker_options options = s->options->worker;
 	struct worker_report report;
 	char prefix[32];
 	int code;
@@ -69,7 +70,8 @@ static void be_worker(struct supervisor *s, uint32_t number, int control, int re
 		_exit(EXIT_WORKER);
 	}
 	mallopt(M_ARENA_MAX, 1);                /* others would be made with calls that the sandbox does not allow */
-	code = worker_run(s->graph, number, &s->options->worker, s->result->stats, control, &report);
+	options.successor = s->child[number].died;
+	code = worker_run(s->graph, number, &options, s->result->stats, control, &report);
 	_exit(code < 0 ? EXIT_WORKER : 0);
 }
 
@@ -235,6 +237,7 @@ static void on_death(struct supervisor *s, uint32_t number, int status)
 	else
 		snprintf(how, sizeof(how), "ended with code %d", WEXITSTATUS(status));
 	s->result->crashes++;
+	child->died = true;
 	if (child->deaths == 0 || now - child->first_death_ns > CRASH_WINDOW_NS) {
 		child->first_death_ns = now;
 		child->deaths = 0;

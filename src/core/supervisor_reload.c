@@ -18,10 +18,14 @@ static int same_workers(const struct graph *old, const struct graph *new)
 	if (old->worker_count != new->worker_count)
 		return nf_fail(EINVAL, "a reload cannot change the number of workers from %u to %u; start nf anew", old->worker_count,
 			new->worker_count);
-	for (uint32_t i = 0; i < old->worker_count; i++)
+	for (uint32_t i = 0; i < old->worker_count; i++) {
+		if (strcmp(old->worker[i].name, new->worker[i].name) != 0)
+			return nf_fail(EINVAL, "a reload cannot rename worker '%s' to '%s'; start nf anew", old->worker[i].name,
+				new->worker[i].name);
 		if (old->worker[i].cpu != new->worker[i].cpu)
 			return nf_fail(EINVAL, "a reload cannot move worker '%s' to another processor; start nf anew",
 				new->worker[i].name);
+	}
 	return 0;
 }
 
@@ -44,6 +48,26 @@ static int open_resources(struct resources *resources)
 			return code;
 	}
 	return 0;
+}
+
+/* Give back the interlinks that the present graph does not have; nobody is at their ends any more. gives: packets left in them */
+static uint32_t remove_interlinks(struct supervisor *s)
+{
+	const struct resources *resources = s->graph->resources;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < INTERLINKS; i++) {
+		struct interlink *ring = interlink_table(i);
+		uint32_t j = 0;
+
+		while (ring != NULL && j < resources->count && (strncmp(resources->list[j].key, "interlink:", 10) != 0 ||
+			strcmp(resources->list[j].key + 10, ring->name) != 0))
+			j++;
+		if (ring != NULL && j == resources->count)
+			count += interlink_remove(ring);
+	}
+	memory_home();
+	return count;
 }
 
 /* Packets of a size that a worker has. */
@@ -184,6 +208,7 @@ static void give_up(struct supervisor *s, const char *why)
 	graph_free(reload->graph);
 	if (reload->adopting && resources_adopt(s->graph->resources) < 0)
 		log_error("a device could not be set back: %s", nf_error());
+	remove_interlinks(s);
 	log_warn("reload given up, the old graph goes on: %s", text);
 	supervisor_answer(reload->client, false, text);
 	s->reload = (struct reload){ .client = -1 };
@@ -306,8 +331,17 @@ static void finish(struct supervisor *s)
 {
 	struct reload *reload = &s->reload;
 	char next[INSTANCE_PATH], path[INSTANCE_PATH];
-	char *text = supervisor_receipt(s->graph, reload->graph, reload);
 	struct graph *old = s->graph;
+	uint32_t lost;
+	char *text;
+
+	/* What one worker sent while the other had gone on already came in, and was dropped, here. */
+	s->graph = reload->graph;
+	lost = remove_interlinks(s);
+	s->result->ledger.received += lost;
+	s->result->ledger.dropped += lost;
+	reload->receipt[0].dropped += lost;
+	text = supervisor_receipt(old, reload->graph, reload);
 
 	if (instance_path(next, s->options->name, "stats.next") < 0 || instance_path(path, s->options->name, "stats") < 0 ||
 		rename(next, path) != 0)
@@ -315,7 +349,6 @@ static void finish(struct supervisor *s)
 	stats_header(s->result->stats)->replaced = 1;
 	stats_close(s->result->stats);
 	s->result->stats = reload->stats;
-	s->graph = reload->graph;
 	s->generation++;
 	/* Its descriptors are closed: what the new graph uses, it has its own of. */
 	resources_fini(old->resources, false);

@@ -13,6 +13,7 @@ struct child {
 	pid_t pid;                      /* 0: not running */
 	int control, resource;          /* our ends of its sockets; -1 */
 	bool ready, released, ended;    /* has prepared; was told to go; has said that it ends */
+	bool died;                      /* once: the next one is a successor */
 	uint32_t deaths;                /* within the window */
 	uint64_t first_death_ns, restart_ns;    /* restart_ns: CLOCK_NEVER unless it waits for its restart */
 	struct worker_report report;

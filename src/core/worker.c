@@ -162,6 +162,8 @@ static int prepare(struct worker *w, const struct worker_options *options, struc
 	engine_set_stats(w->engine, stats, w->number);
 	engine_commit(w->engine, plan);
 	engine_retire(w->engine, plan);
+	if (options->successor && stats != NULL)
+		engine_restore(w->engine);
 	return 0;
 }
 
@@ -184,11 +186,15 @@ int worker_run(struct graph *graph, uint32_t number, const struct worker_options
 	struct worker_report *report)
 {
 	struct worker *w = calloc(1, sizeof(*w));
-	int code = w == NULL ? nf_fail(ENOMEM, "no memory for a worker") : memory_worker_start((uint8_t)number);
+	int code = 0;
 
 	*report = (struct worker_report){ 0 };
 	if (w == NULL)
-		return code;
+		return nf_fail(ENOMEM, "no memory for a worker");
+	if (options->successor)
+		code = memory_recover((uint8_t)number);
+	if (code >= 0)
+		code = memory_worker_start((uint8_t)number);
 	*w = (struct worker){ .graph = graph, .first = graph, .number = number, .socket = socket, .report = report };
 	if (code == 0)
 		code = job_start();
@@ -200,12 +206,15 @@ int worker_run(struct graph *graph, uint32_t number, const struct worker_options
 		code = run(w, options);
 	if (w->ran)
 		engine_ledger(w->engine, &report->ledger);
+	/* What is in the rings is counted when nobody changes them any more. */
+	if (graph->worker_count > 1)
+		report->ledger.between = memory_home_own();
 	if (code < 0)
 		snprintf(report->text, sizeof(report->text), "%s", nf_error());
 	engine_free(w->engine);
 	job_stop();
 	report->leaked = memory_in_use();
-	if (report->leaked > 0)
+	if (report->leaked > 0 && graph->worker_count == 1)     /* of several, others may have them */
 		memory_report_leaks();
 	worker_send(w, code < 0 ? WORKER_FAILED : WORKER_ENDED);
 	memory_worker_stop();

@@ -128,6 +128,7 @@ void reading_ledger(const struct reading *reading, uint32_t worker, struct ledge
 		.consumed = engine_value(reading, worker, "ledger.consumed"),
 		.dropped = engine_value(reading, worker, "ledger.dropped"),
 		.lost_outside = engine_value(reading, worker, "ledger.lost_outside"),
+		.between = engine_value(reading, worker, "ledger.between"),
 	};
 }
 

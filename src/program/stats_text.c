@@ -116,13 +116,30 @@ static void print_ledger(const struct reading *reading, uint32_t number)
 
 	reading_ledger(reading, number, &l);
 	queued = l.on_links + l.held;
-	printf("\n  ledger  memory: %" PRIu64 " taken - %" PRIu64 " returned = %" PRIu64 " on links + %" PRIu64 " held: %s\n", l.taken,
-		l.returned, l.on_links, l.held, l.taken - l.returned == queued ? "balances" : "DOES NOT BALANCE");
+	putchar('\n');
+	if (reading->workers == 1)
+		printf("  ledger  memory: %" PRIu64 " taken - %" PRIu64 " returned = %" PRIu64 " on links + %" PRIu64 " held: %s\n", l.taken,
+			l.returned, l.on_links, l.held, ledger_memory_balances(&l) ? "balances" : "DOES NOT BALANCE");
 	printf("  ledger  flow:   %" PRIu64 " received + %" PRIu64 " created = %" PRIu64 " sent + %" PRIu64 " consumed + %" PRIu64
 		" dropped + %" PRIu64 " queued: %s\n", l.received, l.created, l.sent, l.consumed, l.dropped, queued,
-		l.received + l.created == l.sent + l.consumed + l.dropped + queued ? "balances" : "DOES NOT BALANCE");
+		ledger_flow_balances(&l) ? "balances" : "DOES NOT BALANCE");
 	if (l.lost_outside > 0)
 		printf("  lost outside of nf (by cards, the kernel): %" PRIu64 "\n", l.lost_outside);
+}
+
+/* Packets go from worker to worker, so that their memory is one equation for all. Each worker publishes its part at an instant of
+ * its own: while packets move, the sum may be off by what was on its way. */
+static void print_memory(const struct reading *reading)
+{
+	struct ledger sum = { 0 }, l;
+
+	for (uint32_t w = 0; w < reading->workers; w++) {
+		reading_ledger(reading, w, &l);
+		ledger_add(&sum, &l);
+	}
+	printf("\nall workers\n  ledger  memory: %" PRIu64 " taken - %" PRIu64 " returned = %" PRIu64 " on links + %" PRIu64 " held + %" PRIu64
+		" between workers: %s\n", sum.taken, sum.returned, sum.on_links, sum.held, sum.between, ledger_memory_balances(&sum) ?
+		"balances" : "in flux (the workers' numbers are of different instants)");
 }
 
 static void print_worker(const struct reading *before, const struct reading *now, uint32_t number)
@@ -151,4 +168,6 @@ void stats_print_text(const struct reading *before, const struct reading *now, u
 	for (uint32_t w = 0; w < now->workers; w++)
 		if (worker == UINT32_MAX || worker == w)
 			print_worker(before, now, w);
+	if (now->workers > 1 && worker == UINT32_MAX)
+		print_memory(now);
 }

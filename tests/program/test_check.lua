@@ -177,7 +177,7 @@ function TestCheck:testLinks()
   refuse_link("t.a -> k.y", "output 'a' of app 't' is linked already, by 't.a -> m.expected'")
   refuse_link("t.x -> k.input", "input 'input' of app 'k' is linked already, by 't.c -> k.input'")
   refuse_link("t.x -> k", "input 'input' of app 'k' is linked already, by 't.c -> k.input'")
-  refuse_link("w1:t.x -> w2:k.y", "names a worker: this version has no links between workers")
+  refuse_link("w1:t.x -> w2:k.y", "names a worker, and there are no 'workers'")
   refuse_link("t.x -> t.input -> k.y", "'t.input' stands in the middle of a chain, where an app has no port; accepted: 't', "
     .. "when it has one input and one output")
   refuse_graph('s = { "basic.source" }, filter = { "basic.tee" }, k = { "basic.sink" }', '"s -> fliter.input", "filter.a -> k"',
@@ -208,11 +208,35 @@ function TestCheck:testWorkers()
   local good = [[apps = { s = { "basic.source" }, k = { "basic.sink" } }, links = { "s -> k" }]]
   refuse("return { workers = { { " .. good .. " } }, apps = {} }",
     { "both 'apps' and 'workers' are given; accepted: either apps and links, or workers, each with its apps and links" })
-  refuse("return { workers = { { " .. good .. " } }, links = { 'w1:s.x -> w2:k.y' } }",
-    { "'links' stands beside 'workers': this version has no links between workers; accepted: links within each worker" })
+  local rule = 'is no link between workers; accepted: "worker:app.output -> worker:app.input", with both ports'
+  for text, message in pairs({
+    ["w1:s.x -> w2:k.y"] = "there is no worker 'w2'", ["w1:s.x -> other:k.y"] = "there is no worker 'other'",
+    ["w1:s.x -> k.y"] = rule, ["w1:s -> w1:k.y"] = rule, ["w1:s.x -> w1:k"] = rule, ["w1:.x -> w1:k.y"] = rule, ["w1:s.x -> w1:!.y"] = rule,
+    ["w1:s.x, w1:k.y"] = 'is no link; accepted: "worker:app.output -> worker:app.input"',
+    ["w1:s.x -> w1:k.y -> w1:s.z"] = 'goes to another worker, which no chain does; accepted: "worker:app.output -> worker:app.input"',
+  }) do
+    refuse("return { workers = { { " .. good .. " } }, links = { '" .. text .. "' } }", { "link '" .. text .. "': " .. message })
+  end
+  refuse("return { workers = { { " .. good .. " } }, links = { 'w1:s.x -> w1:k\\0.y' } }", { "link 'w1:s.x -> w1:k?.y': has a zero byte inside" })
+  refuse("return { workers = { { " .. good .. " } }, links = 5 }",
+    { "'links' is a number; accepted: a list, { \"worker:app.output -> worker:app.input\", ... }" })
+  refuse("return { workers = { { " .. good .. " } }, links = { 's -> k', 7 } }", {
+    "'links' beside 'workers' has 's -> k' at position 1; accepted: \"worker:app.output -> worker:app.input\"",
+    "'links' beside 'workers' has a number at position 2; accepted: \"worker:app.output -> worker:app.input\"" })
+  local two = "return { workers = { { apps = { s = { 'basic.source' } } }, { apps = { k = { 'basic.sink' } } } }, links = { %s } }"
+  lu.assertEquals(select(2, check(two:format("'w1:s.output -> w2:k.input'"))), 0)
+  refuse(two:format("'w1:s.output -> w2:k.input', 'w1:s.output->w2:k.input'"), { "link 'w1:s.output->w2:k.input': stands there twice" })
+  refuse(two:format("'w1:s.output -> w2:k.a', 'w1:s.output -> w2:k.b'"), {
+    "worker 'w1': link 'w1:s.output -> w2:k.b': output 'output' of app 's' is linked already, by 's.output -> w2:k.a'",
+    "worker 'w2': link 'w1:s.output -> w2:k.b': output 'output' of app 'w1:s.output' is linked already, by 'w1:s.output -> k.a'" })
+  refuse(two:format("'w1:t.output -> w2:k.input'"), { "worker 'w1': link 'w1:t.output -> w2:k.input': there is no app 't'",
+    "worker 'w1': app 's': no output is linked; it needs one or more, of any name" })
+  refuse(two:format("'w1:s.output -> w2:k.input', 'w2:k.output -> w1:s.input'"), {
+    "worker 'w1': link 'w2:k.output -> w1:s.input': app 's' has no inputs",
+    "worker 'w2': link 'w2:k.output -> w1:s.input': app 'k' has no outputs" })
   refuse("return { workers = {} }", { "'workers' is empty; accepted: a list of workers, { { cpu = N, apps = {...}, links = {...} }, ... }" })
   refuse("return { workers = 5 }", { "'workers' is a number; accepted: a list of workers, { { cpu = N, apps = {...}, links = {...} }, ... }" })
-  refuse("local w = {} for i = 1, 65 do w[i] = {} end return { workers = w }", { "65 workers are too many; accepted: 1..64" })
+  refuse("local w = {} for i = 1, 65 do w[i] = {} end return { workers = w }", { "65 workers are too many; accepted: 1..63" })
   refuse("return { workers = { 5 } }", { "worker 'w1': is a number; accepted: { cpu = N, apps = {...}, links = {...} }" })
   refuse("return { workers = { { name = 5, " .. good .. " } } }", { "worker 1: key 'name' is a number; accepted: a string" })
   refuse("return { workers = { { name = 'a b', " .. good .. " } } }",

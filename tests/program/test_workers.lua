@@ -1,0 +1,180 @@
+-- Several workers: links between them, homecoming, the ledger of all, the end, reload, and the death of a worker.
+local lu = require("luaunit")
+local ffi = require("ffi")
+local support = require("support")
+
+ffi.cdef("int kill(int pid, int signal);")
+
+local folder = support.folder()
+local name = "test-workers-" .. ffi.C.getpid()
+local running
+
+TestWorkers = {}
+
+local function wait(what, done)
+  for _ = 1, 1000 do
+    local value = done()
+    if value then return value end
+    os.execute("sleep 0.02")
+  end
+  error("waited in vain for " .. what .. "\n" .. (support.read(folder .. "/output") or ""), 2)
+end
+
+local function alive(pid)
+  local status = support.read("/proc/" .. pid .. "/stat")
+  return status ~= nil and not status:find(") Z", 1, true)
+end
+
+local function file(text, path)
+  path = folder .. "/" .. (path or "graph.lua")
+  support.write(path, text)
+  return path
+end
+
+-- Run until it ends by itself; gives what it printed. The ledger of all workers must balance.
+local function run(text, options)
+  local output, code = support.run(("timeout 60 %s run --name %s %s %s"):format(support.nf, name, options or "", file(text)))
+  lu.assertEquals(code, 0, output)
+  lu.assertStrContains(output, "it balances")
+  return output
+end
+
+local function start(text, options)
+  support.run(("%s run --name %s %s %s >%s/output 2>&1 & echo $! >%s/pid"):format(support.nf, name, options or "", file(text),
+    folder, folder))
+  running = tonumber(support.read(folder .. "/pid"))
+  wait("nf", function() return (support.run(support.nf .. " stats --interval 0 " .. name)):find("process", 1, true) end)
+end
+
+local function stats() return (support.run(support.nf .. " stats --interval 0 --json " .. name)) end
+
+-- A number of an app of all workers' statistics: the first app of that name.
+local function number(text, app, key)
+  return tonumber(text:match('"' .. app:gsub("%p", "%%%0") .. '": {[^{}]-"' .. key .. '": (%d+)'))
+end
+
+local function stop()
+  ffi.C.kill(running, 15)
+  wait("the end of nf", function() return not alive(running) end)
+  running = nil
+  local text = support.read(folder .. "/output")
+  lu.assertStrContains(text, "it balances")
+  return text
+end
+
+-- A configuration of workers, each given as the inside of its apps, and links.
+local function graph(workers, links)
+  local parts = {}
+  for i, apps in ipairs(workers) do parts[i] = ("{ apps = { %s } }"):format(apps) end
+  return ("return { workers = { %s }, links = { %s } }"):format(table.concat(parts, ", "), links)
+end
+
+-- The numbers of a line of the table at the end: packets, in, out, consumed, dropped.
+local function line(output, app)
+  local numbers = {}
+  local text = assert(output:match("\n  " .. app:gsub("%p", "%%%0") .. " +([%d ]+)"), output)
+  for n in text:gmatch("%d+") do numbers[#numbers + 1] = tonumber(n) end
+  return { packets = numbers[1], received = numbers[2], out = numbers[3], consumed = numbers[4], dropped = numbers[5] }
+end
+
+function TestWorkers:tearDown()
+  if running and alive(running) then ffi.C.kill(running, 9) end
+  running = nil
+end
+
+function TestWorkers:testOneWayEveryPacketComesHome()
+  for _, idle in ipairs({ "busy", "adaptive", "wait" }) do
+    local output = run(graph({ 'source = { "basic.source", sizes = 60, number = 1000000 }', 'sink = { "basic.sink" }' },
+      '"w1:source.output -> w2:sink.input"'), "--idle " .. idle)
+    lu.assertEquals(line(output, "w2:sink.input"), { packets = 1000000, received = 0, out = 1000000, consumed = 0, dropped = 0 })
+    lu.assertEquals(line(output, "w1:source.output"), { packets = 1000000, received = 1000000, out = 0, consumed = 0, dropped = 0 })
+    lu.assertEquals(line(output, "sink").consumed, 1000000)
+  end
+end
+
+function TestWorkers:testBothWaysBothEnd()
+  local both = 'source = { "basic.source", sizes = 60, number = 300000 }, sink = { "basic.sink" }'
+  local output = run(graph({ both, both }, '"w1:source.output -> w2:sink.input", "w2:source.output -> w1:sink.input"'))
+  lu.assertStrContains(output, "ledger: 600000 received + 600000 created = 600000 sent + 600000 consumed + 0 dropped + 0 queued")
+end
+
+function TestWorkers:testAPacketThatComesBackToItsOwnWorker()
+  local output = run(graph({ 'source = { "basic.source", sizes = 60, number = 300000 }, sink = { "basic.sink" }',
+    'cut = { "basic.truncate", length = 60 }', 'cut = { "basic.truncate", length = 60 }' },
+    '"w1:source.output -> w2:cut.input", "w2:cut.output -> w3:cut.input", "w3:cut.output -> w1:sink.input"'))
+  lu.assertStrContains(output, "ledger: 900000 received + 300000 created = 900000 sent + 300000 consumed + 0 dropped + 0 queued")
+end
+
+-- A circle of three workers is full at once and has no end: it is ended from outside.
+function TestWorkers:testThreeWorkersInACircle()
+  local output = run([[return { workers = {
+    { apps = { source = { "basic.source", sizes = 60 }, join = { "basic.join" } }, links = { "source -> join.a", "join.output -> w2:cut.input" } },
+    { apps = { cut = { "basic.truncate", length = 60 } }, links = { "cut.output -> w3:cut.input" } },
+    { apps = { cut = { "basic.truncate", length = 60 } }, links = { "cut.output -> w1:join.b" } } } }]], "--duration 300ms")
+  lu.assertTrue(line(output, "w3:cut.output").received > 0)
+end
+
+function TestWorkers:testLinksWithinOneWorkerMayNameIt()
+  local output = run(graph({ 'source = { "basic.source", number = 10 }, sink = { "basic.sink" }' },
+    '"w1:source.output -> w1:sink.input"'))
+  lu.assertEquals(line(output, "sink").consumed, 10)
+end
+
+function TestWorkers:testFromFileToFileNothingIsLostAndTheOrderIsKept()
+  local input = "tests/graph/common.in.pcap"
+  local text = ([[return { workers = {
+    { apps = { reader = { "pcap.reader", file = "%s" } }, links = { "reader.output -> w2:cut.input" } },
+    { apps = { cut = { "basic.truncate", length = 2000 } } },
+    { apps = { writer = { "pcap.writer", file = "%s/out.pcap" } } } }, links = { "w2:cut.output -> w3:writer.input" } }]])
+  run(text:format(support.run("realpath -z " .. input .. " | tr -d '\\0'"), folder))
+  local _, code = support.run(("tcpdump -nr %s -w - 2>/dev/null | tail -c +25 | cmp - <(tcpdump -nr %s/out.pcap -w - 2>/dev/null | tail -c +25)")
+    :format(input, folder):gsub("^(.*)$", "bash -c '%1'"))
+  lu.assertEquals(code, 0)
+end
+
+-- A slow worker is a slow outside: the link to it overflows and counts; nothing else is lost.
+function TestWorkers:testAFullRing()
+  local output = run([[return { workers = {
+    { apps = { source = { "basic.source", sizes = 60, rate = "500Kpps", number = 60000 } }, links = { "source.output -> w2:match.actual" } },
+    { apps = { late = { "basic.source", sizes = 60, rate = "20Kpps" }, match = { "basic.match" } }, links = { "late.output -> match.expected" } } } }]],
+    "--duration 300ms")
+  lu.assertTrue(line(output, "w1:source.output").received > 0)
+end
+
+function TestWorkers:testStatsSayThatTheMemoryOfAllBalancesAtRest()
+  start(graph({ 'source = { "basic.source", sizes = 60, rate = "100Kpps", number = 1000 }, more = { "basic.source", rate = "1pps" }, rest = { "basic.sink" }',
+    'sink = { "basic.sink" }' }, '"w1:source.output -> w2:sink.input", "w1:more.output -> w1:rest.input"'))
+  wait("the source", function() return number(stats(), "w1:source.output", "received") == 1000 end)
+  local text = wait("the balance of all workers", function()
+    local out = support.run(support.nf .. " stats --interval 0 " .. name)
+    return out:match("\nall workers\n.- 0 held %+ 0 between workers: balances") and out
+  end)
+  lu.assertNotStrContains(text, "DOES NOT BALANCE")
+  stop()
+end
+
+function TestWorkers:testAReloadAddsKeepsAndRemovesLinks()
+  local a = 'source = { "basic.source", sizes = 60, rate = "200Kpps" }, near = { "basic.sink" }, one = { "basic.source", rate = "1pps" }'
+  local b = 'sink = { "basic.sink" }, one = { "basic.source", rate = "1pps" }'
+  local own = '"w1:one.output -> w1:near.one", "w2:one.output -> w2:sink.one", '
+  local near = graph({ a, b }, own .. '"w1:source.output -> w1:near.input"')
+  local far = graph({ a, b }, own .. '"w1:source.output -> w2:sink.input"')
+  local both = graph({ a, b }, own .. '"w1:source.output -> w2:sink.input", "w1:source.more -> w2:sink.more"')
+  start(near)
+  for _ = 1, 5 do
+    for _, text in ipairs({ far, both, far, near }) do
+      local output, code = support.run(("%s reload %s %s"):format(support.nf, name, file(text, "next.lua")))
+      lu.assertEquals(code, 0, output)
+      -- Adding loses nothing; what was on the way to a port that is not there any more is lost, and the receipt says so.
+      if text == both then lu.assertStrContains(output, "packets lost   0") end
+      lu.assertStrContains(output, "packets lost")
+    end
+  end
+  local output, code = support.run(("%s reload %s %s"):format(support.nf, name,
+    file((far:gsub("{ workers = { {", "{ workers = { { name = 'x',"):gsub("w1:", "x:")), "next.lua")))
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, "a reload cannot rename worker 'w1' to 'x'; start nf anew")
+  stop()
+end
+
+os.exit(lu.LuaUnit.run())

@@ -136,7 +136,9 @@ function TestRun:testTheThirdRequestToStopEndsAWorkerThatIsStuck()
     folder))
   local pid = tonumber(support.read(folder .. "/stuck.pid"))
   for _ = 1, 500 do
-    if children(pid)[1] then break end
+    -- The first children read the configuration.
+    local child = children(pid)[1]
+    if child and (support.read("/proc/" .. child .. "/comm") or "") == "nf-worker\n" then break end
     os.execute("sleep 0.02")
   end
   for _ = 1, 3 do

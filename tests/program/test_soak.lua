@@ -1,4 +1,4 @@
--- A soak: a graph of everything that needs no device runs for a minute, 20 seconds under a sanitizer (NF_SOAK=SECONDS); memory and descriptors of supervisor and
+-- A soak: a graph of everything that needs no device runs for a minute, or 20 s under a sanitizer (NF_SOAK=SECONDS); memory and descriptors of supervisor and
 -- worker do not grow, and at the end the ledger balances.
 local lu = require("luaunit")
 local ffi = require("ffi")

@@ -87,7 +87,7 @@ void help_bash(FILE *out)
 		"\t\tcase ${COMP_WORDS[1]}:$word in\n"
 		"\t\t*:-*) ;;\n"
 		"\t\thelp:*) words=\"$(nf help --names 2>/dev/null)\" ;;\n"
-		"\t\tstats:* | stop:*) words=\"$(nf ps --names 2>/dev/null)\" ;;\n"
+		"\t\tstats:* | stop:* | top:*) words=\"$(nf ps --names 2>/dev/null)\" ;;\n"
 		"\t\t*) words= ;;\n"
 		"\t\tesac\n"
 		"\tfi\n"

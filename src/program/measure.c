@@ -156,21 +156,21 @@ static void add_link(struct measure *m, const struct pair *pair, uint32_t first)
 
 	*link = (struct measure_link){ .name = pair->now->entry[first].owner, .worker = pair->number,
 		.packets = rate_of(pair, first, "sent"), .bits = rate_of(pair, first, "bytes") * 8, .drops = rate(pair, dropped),
-		.waiting = sent > received ? sent - received : 0, .total = sent, .bytes = value_of(pair, first, "bytes"),
+		.waiting = sent > received ? sent - received : 0, .p50 = value_of(pair, first, "residence-p50"),
+		.p99 = value_of(pair, first, "residence-p99"), .total = sent, .bytes = value_of(pair, first, "bytes"),
 		.dropped = (double)pair->now->value[dropped] };
 	if (dropped < pair->now->count)
 		add_count(m, pair, dropped, "link-full", "dropped");
 }
 
-/* "w1:app.port" or "app.port", of `length` bytes. gives: false when it is none */
+/* "app.port", of `length` bytes: the end of a link between workers is an app "w2:app.port", with dots in its name. */
 static bool app_of_port(const char *port, size_t length, char app[STATS_OWNER])
 {
-	const char *dot = memchr(port, '.', length), *colon = memchr(port, ':', length);
-	size_t skip = colon != NULL ? (size_t)(colon - port) + 1 : 0;
+	const char *dot = memrchr(port, '.', length);
 
-	if (dot == NULL || (colon != NULL && colon > dot) || (size_t)(dot - port) - skip >= STATS_OWNER)
+	if (dot == NULL || (size_t)(dot - port) >= STATS_OWNER)
 		return false;
-	snprintf(app, STATS_OWNER, "%.*s", (int)((size_t)(dot - port) - skip), port + skip);
+	snprintf(app, STATS_OWNER, "%.*s", (int)(dot - port), port);
 	return true;
 }
 

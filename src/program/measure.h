@@ -23,6 +23,7 @@ struct measure_link {
 	uint32_t worker;
 	double packets, bits, drops;
 	double waiting;                 /* packets on it now, of LINK_SLOTS */
+	double p50, p99;                /* how long packets stay on it, nanoseconds, sampled */
 	double total, bytes, dropped;   /* so far */
 };
 
@@ -63,6 +64,6 @@ struct measure {
 int measure_init(struct measure *measure, const struct reading *before, const struct reading *now) __attribute__((warn_unused_result));
 void measure_fini(struct measure *measure);
 
-/* The apps that a link "a.x -> b.y" joins ("w1:a.x -> w2:b.y" between workers), without the workers' names.
+/* The apps that a link "a.x -> b.y" joins; an app may have dots in its name, a port has none.
  *   gives: false when the name is none of a link, or a name is longer than its room */
 bool measure_link_apps(const char *link, char from[STATS_OWNER], char to[STATS_OWNER]);

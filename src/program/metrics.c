@@ -1,6 +1,8 @@
 /* metrics -- see metrics.h: the address, the socket, the process. */
 #include "program/metrics.h"
 
+#include "core/sandbox.h"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <signal.h>
@@ -80,6 +82,8 @@ static void write_url(int fd, char url[URL])
 /* The serving process: it ends with its parent; Ctrl-C is for the parent. */
 static void serve(int listener, const char *name, pid_t parent)
 {
+	static const struct sandbox_user same_user;
+
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
@@ -87,7 +91,8 @@ static void serve(int listener, const char *name, pid_t parent)
 	prctl(PR_SET_NAME, "nf-metrics");
 	if (getppid() != parent)
 		_exit(0);
-	if (metrics_serve(listener, name) < 0)
+	/* It stays the user whom the statistics belong to, without any capability. */
+	if (sandbox_drop(&same_user) < 0 || metrics_serve(listener, name) < 0)
 		log_error("no metrics: %s", nf_error());
 	_exit(1);
 }

@@ -150,6 +150,22 @@ function TestMetrics:testAReloadChangesTheGraph()
   lu.assertStrContains((self:get("stats.json")), '"late": {')
 end
 
+-- The process that answers strangers has nothing to lose.
+function TestMetrics:testTheServingProcessHasNoCapability()
+  self:start("0")
+  local child
+  for pid in support.run("grep -ls '^PPid:[[:space:]]*" .. self.pid .. "$' /proc/[0-9]*/status"):gmatch("%d+") do
+    if (support.read("/proc/" .. pid .. "/comm") or "") == "nf-metrics\n" then child = pid end
+  end
+  lu.assertNotNil(child)
+  local status = support.read("/proc/" .. child .. "/status")
+  for _, set in ipairs({ "CapInh", "CapPrm", "CapEff", "CapAmb" }) do
+    lu.assertStrMatches(status, ".*\n" .. set .. ":\t0+\n.*")
+  end
+  lu.assertStrContains(status, "\nNoNewPrivs:\t1\n")
+  lu.assertStrContains((self:get("metrics")), "nf_worker_up{instance=\"" .. self.name .. "\",worker=\"1\"} 1\n")
+end
+
 -- The port is free again at once, also when the supervisor is killed: no worker holds it.
 function TestMetrics:testItEndsWithTheInstance()
   for _, signal in ipairs({ 15, 9 }) do

@@ -145,7 +145,8 @@ end
 
 function TestTop:testTheAppsOfALink()
   local from, to = ffi.new("char[?]", nf.STATS_OWNER), ffi.new("char[?]", nf.STATS_OWNER)
-  for link, apps in pairs({ ["a.x -> b.y"] = { "a", "b" }, ["w1:a.x -> w2:b.y"] = { "a", "b" } }) do
+  for link, apps in pairs({ ["a.x -> b.y"] = { "a", "b" }, ["a.x -> w2:b.y.input"] = { "a", "w2:b.y" },
+    ["w1:a.x.output -> b.y"] = { "w1:a.x", "b" } }) do
     lu.assertTrue(nf.measure_link_apps(link, from, to), link)
     lu.assertEquals({ ffi.string(from), ffi.string(to) }, apps)
   end
@@ -242,7 +243,7 @@ function TestTop:testEveryViewFitsTheTerminal()
     "filter                1 k   800 k   50.0    50.0   0.0     3     100 too-long",
     "source                1 k   800 k   20.0    20.0   0.0     0       0" })
   view.kind = "VIEW_LINKS"
-  lu.assertEquals(lines(view, m, 80)[2], "source.output -> filter.input                  1 k   800 k     512    50       1")
+  lu.assertEquals(lines(view, m, 80)[2], "source.output -> filter.in~       1 k   800 k  512    50    0 ns    0 ns       1")
   view.kind = "VIEW_WORKERS"
   lu.assertStrContains(lines(view, m, 80)[2], "1:running")
 end
@@ -292,7 +293,7 @@ function TestTop:testTextOfAnInstance()
   for _, view in ipairs({ "links", "drops", "workers" }) do
     text, code = top(self.name .. " --count 1 --interval 10ms --view " .. view)
     lu.assertEquals(code, 0)
-    lu.assertStrContains(text, ({ links = "WAITING", drops = "too-long", workers = "4711" })[view])
+    lu.assertStrContains(text, ({ links = "FILL%", drops = "too-long", workers = "4711" })[view])
   end
 end
 

@@ -163,7 +163,8 @@ static void draw_help(int y)
 		"",
 		"APP    NS, CYCLES  per packet          CORE%  of the worker's core",
 		"       FOR         what it drops most for at present",
-		"LINK   WAITING     packets on it       FILL%  of its 1,024 places",
+		"LINK   WAIT        packets on it       FILL%  of its 1,024 places",
+		"       P50 P99     how long packets stay on it",
 		"WORKER P50 P99 MAX of the breaths that moved packets",
 		NULL,
 	};

@@ -27,7 +27,8 @@ static const struct column app_columns[] = {
 #define LINK(field) offsetof(struct measure_link, field)
 static const struct column link_columns[] = {
 	{ "LINK", 0, NAME, LINK(name) }, { "PACKETS/S", 9, RATE, LINK(packets) }, { "BITS/S", 7, RATE, LINK(bits) },
-	{ "WAITING", 7, NUMBER, LINK(waiting) }, { "FILL%", 5, FILL, LINK(waiting) }, { "DROPS/S", 7, RATE, LINK(drops) },
+	{ "WAIT", 4, NUMBER, LINK(waiting) }, { "FILL%", 5, FILL, LINK(waiting) }, { "P50", 7, DURATION, LINK(p50) },
+	{ "P99", 7, DURATION, LINK(p99) }, { "DROPS/S", 7, RATE, LINK(drops) },
 	{ NULL, 0, NAME, 0 },
 };
 

@@ -83,7 +83,7 @@ static void watch(struct supervisor *s)
 
 	while (!is_over(s)) {
 		uint32_t count = s->graph->worker_count;
-		int timeout = sooner(supervisor_restart(s), supervisor_reload_tick(s));
+		int timeout = sooner(supervisor_watchdog(s), sooner(supervisor_restart(s), supervisor_reload_tick(s)));
 
 		wait[0] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
 		wait[1] = (struct pollfd){ .fd = s->listener, .events = POLLIN };

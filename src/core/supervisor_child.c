@@ -16,6 +16,8 @@ enum {
 	EXIT_WORKER = 3
 };
 #define CRASH_WINDOW_NS 60000000000ULL
+#define LOOK_NS 125000000ULL            /* the watchdog looks so often, ... */
+enum { LOOKS_MOST = 8 };                /* ... and this many times in vain */
 
 void supervisor_on_stop(int signal_number)
 {
@@ -143,6 +145,10 @@ static void release(struct supervisor *s)
 	for (uint32_t i = 0; i < count; i++)
 		if (s->child[i].ready && !s->child[i].released && s->child[i].control >= 0) {
 			s->child[i].released = true;
+			s->child[i].breathless = 0;
+			if (s->child[i].died)
+				log_warn("worker '%s' is back after %.1f ms", s->graph->worker[i].name,
+					(double)(clock_system_ns() - s->child[i].died_ns) / 1e6);
 			if (supervisor_order(s, i, &go, NULL, 0) < 0)
 				log_debug("worker %u is gone", i + 1);
 		}
@@ -238,6 +244,7 @@ static void on_death(struct supervisor *s, uint32_t number, int status)
 		snprintf(how, sizeof(how), "ended with code %d", WEXITSTATUS(status));
 	s->result->crashes++;
 	child->died = true;
+	child->died_ns = now;
 	if (child->deaths == 0 || now - child->first_death_ns > CRASH_WINDOW_NS) {
 		child->first_death_ns = now;
 		child->deaths = 0;
@@ -265,6 +272,42 @@ void supervisor_reap(struct supervisor *s)
 		if (s->child[i].pid > 0 && waitpid(s->child[i].pid, &status, WNOHANG) == s->child[i].pid)
 			on_death(s, i, status);
 	}
+}
+
+/* Has this worker published anything since the last look? Its packet thread does so each millisecond, ten times a second when it
+ * waits. A worker that prepares, that has ended, or is just going over to a new graph's statistics, is left alone. */
+static bool is_breathing(struct supervisor *s, uint32_t number)
+{
+	struct child *child = &s->child[number];
+	const struct stats_block *block = stats_block(s->result->stats, number);
+	uint64_t sequence = __atomic_load_n(&block->sequence, __ATOMIC_RELAXED);
+
+	if (child->pid == 0 || !child->released || child->ended || s->reload.phase == RELOAD_COMMITTING ||
+		sequence != child->sequence || __atomic_load_n(&block->state, __ATOMIC_RELAXED) == ENGINE_ENDED) {
+		child->sequence = sequence;
+		return true;
+	}
+	return false;
+}
+
+int supervisor_watchdog(struct supervisor *s)
+{
+	uint64_t now = clock_system_ns();
+
+	/* Looks are counted, not time: a supervisor that was stopped together with its workers must not find them dead. */
+	for (uint32_t i = 0; now >= s->watchdog_ns && i < s->graph->worker_count; i++) {
+		struct child *child = &s->child[i];
+
+		child->breathless = is_breathing(s, i) ? 0 : child->breathless + 1;
+		if (child->breathless < LOOKS_MOST)
+			continue;
+		child->breathless = 0;
+		log_error("worker '%s' has not breathed for a second; it is ended", s->graph->worker[i].name);
+		kill(child->pid, SIGKILL);
+	}
+	if (now >= s->watchdog_ns)
+		s->watchdog_ns = now + LOOK_NS;
+	return (int)((s->watchdog_ns - now) / 1000000) + 1;
 }
 
 /* Start again those whose time has come; gives how many milliseconds until the next one, -1: none. */

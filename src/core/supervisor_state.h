@@ -13,6 +13,9 @@ struct child {
 	pid_t pid;                      /* 0: not running */
 	int control, resource;          /* our ends of its sockets; -1 */
 	bool ready, released, ended;    /* has prepared; was told to go; has said that it ends */
+	uint64_t died_ns;               /* when it died last */
+	uint64_t sequence;              /* the watchdog's: that of its statistics when it was looked at last, */
+	uint32_t breathless;            /* and how many looks ago that was */
 	bool died;                      /* once: the next one is a successor */
 	uint32_t deaths;                /* within the window */
 	uint64_t first_death_ns, restart_ns;    /* restart_ns: CLOCK_NEVER unless it waits for its restart */
@@ -66,6 +69,7 @@ struct supervisor {
 	int lock, signals;
 	sigset_t mask, before;
 	uint32_t stops;
+	uint64_t watchdog_ns;           /* when the watchdog looks again */
 	bool started;                   /* all workers were ready once */
 	bool failed;
 	char text[ERROR_TEXT];          /* why */
@@ -113,6 +117,8 @@ void supervisor_cut_off(struct supervisor *s, uint32_t number);
 void supervisor_reap(struct supervisor *s);
 /* Start again those whose time has come; gives how many milliseconds until the next one, -1: none. */
 int supervisor_restart(struct supervisor *s);
+/* End workers whose packet threads have not breathed for a second; gives milliseconds until the next look. */
+int supervisor_watchdog(struct supervisor *s);
 void supervisor_signal_workers(struct supervisor *s, int signal_number);
 /* The run has failed: remember the first reason. */
 void supervisor_give_up(struct supervisor *s, const char *text);

@@ -139,8 +139,7 @@ static void print_result(const struct supervisor_result *result)
 		(unsigned long long)l->consumed, (unsigned long long)l->dropped, (unsigned long long)(l->on_links + l->held),
 		result->balanced ? "it balances" : "IT DOES NOT BALANCE");
 	if (result->crashes > 0)
-		printf("workers that died and were started again: %u; what they had counted until then is not in these figures\n",
-			result->crashes);
+		printf("workers that died and were started again: %u; what they had in hand is counted as crash\n", result->crashes);
 	if (l->lost_outside > 0)
 		printf("lost outside of nf (by the kernel or a card): %llu\n", (unsigned long long)l->lost_outside);
 	if (!result->balanced)

@@ -177,4 +177,63 @@ function TestWorkers:testAReloadAddsKeepsAndRemovesLinks()
   stop()
 end
 
+local function workers()
+  local list = {}
+  for pid in (support.read(("/proc/%d/task/%d/children"):format(running, running)) or ""):gmatch("%d+") do list[#list + 1] = tonumber(pid) end
+  return list
+end
+
+local DUPLEX = graph({ 'source = { "basic.source", sizes = 60, rate = "200Kpps" }, sink = { "basic.sink" }',
+  'source = { "basic.source", sizes = 60, rate = "200Kpps" }, sink = { "basic.sink" }' },
+  '"w1:source.output -> w2:sink.input", "w2:source.output -> w1:sink.input"')
+
+-- Both workers breathe, and packets arrive at both.
+local function traffic()
+  local before = stats()
+  return wait("traffic", function()
+    local now = stats()
+    for _, app in ipairs({ "w1:source.output", "w2:source.output" }) do
+      local a, b = number(before, app, "received"), number(now, app, "received")
+      if not a or not b or b <= a then return false end
+    end
+    return #workers() == 2
+  end)
+end
+
+-- Either end dies, ten times under traffic; the other one goes on, no packet is lost to it, and totals never go back.
+function TestWorkers:testDeathOfEitherEnd()
+  start(DUPLEX)
+  local last = { 0, 0 }
+  for i = 1, 10 do
+    traffic()
+    local pid = tonumber(stats():match('"worker": ' .. i % 2 + 1 .. ', "pid": (%d+)'))
+    ffi.C.kill(pid, 9)
+    wait("its successor", function()
+      local now = tonumber(stats():match('"worker": ' .. i % 2 + 1 .. ', "pid": (%d+)'))
+      return now and now ~= 0 and now ~= pid
+    end)
+    traffic()
+    local now = stats()
+    for w, app in ipairs({ "w2:source.output", "w1:source.output" }) do
+      local received = number(now, app, "received")
+      lu.assertTrue(received >= last[w], app)
+      last[w] = received
+    end
+  end
+  local text = stop()
+  local count = select(2, text:gsub("is back after", ""))
+  lu.assertEquals(count, 10, text)
+  lu.assertStrContains(text, "workers that died and were started again: 10; what they had in hand is counted as crash")
+end
+
+function TestWorkers:testAWorkerThatDoesNotBreatheIsStartedAgain()
+  start(DUPLEX)
+  traffic()
+  local pid = tonumber(stats():match('"worker": 1, "pid": (%d+)'))
+  ffi.C.kill(pid, 19)   -- SIGSTOP
+  wait("the watchdog", function() return not alive(pid) end)
+  traffic()
+  lu.assertStrContains(stop(), "worker 'w1' has not breathed for a second; it is ended")
+end
+
 os.exit(lu.LuaUnit.run())

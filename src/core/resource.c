@@ -158,6 +158,17 @@ void resources_fini(struct resources *resources, bool undo)
 	*resources = (struct resources){ 0 };
 }
 
+bool resources_in_namespaces(const struct resources *resources)
+{
+	for (uint32_t i = 0; i < resources->count; i++) {
+		const char *key = resources->list[i].key;
+
+		if (strncmp(key, "read:", 5) != 0 && strncmp(key, "write:", 6) != 0 && strchr(key, '@') != NULL)
+			return true;
+	}
+	return false;
+}
+
 void resource_serve_here(struct resources *resources)
 {
 	served_here = resources;

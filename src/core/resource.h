@@ -40,6 +40,9 @@ int resource_file(const struct app *app, const char *key);
 /* Answer resource_open in this very process from these resources (--single-process, tests); NULL ends that. */
 void resource_serve_here(struct resources *resources);
 
+/* Whether a device of theirs lies in a network namespace: "tap:tap0@blue". */
+bool resources_in_namespaces(const struct resources *resources);
+
 /* Make resource_open ask over this socket (worker); -1 ends that. */
 void resource_ask(int socket);
 

@@ -102,6 +102,44 @@ int sandbox_user_find(const char *name, struct sandbox_user *user)
 	return 0;
 }
 
+/* What the supervisor keeps, as far as it has it. */
+static const int kept[] = {
+	CAP_NET_ADMIN,                  /* make and set up taps, buffers of packet sockets */
+	CAP_NET_RAW,                    /* packet sockets */
+	CAP_DAC_READ_SEARCH,            /* configurations and captures of other users */
+	CAP_DAC_OVERRIDE,               /* captures in their folders */
+	CAP_SETUID, CAP_SETGID, CAP_SETPCAP,    /* workers become somebody else, without anything */
+	CAP_KILL,                       /* and are ended */
+};
+
+static bool lacks_namespaces;
+
+int sandbox_keep(bool namespaces)
+{
+	bool has_namespaces, has[sizeof(kept) / sizeof(kept[0])];
+	capng_select_t sets = CAPNG_SELECT_CAPS;
+
+	capng_get_caps_process();
+	has_namespaces = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+	for (uint32_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		has[i] = capng_have_capability(CAPNG_EFFECTIVE, (unsigned)kept[i]);
+	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
+		sets = CAPNG_SELECT_BOTH;
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (uint32_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (has[i])
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, (unsigned)kept[i]);
+	if (has_namespaces && namespaces)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SYS_ADMIN);
+	lacks_namespaces = has_namespaces && !namespaces;
+	return capng_apply(sets) == 0 ? 0 : nf_fail(EPERM, "the supervisor cannot give up its capabilities");
+}
+
+bool sandbox_lacks_namespaces(void)
+{
+	return lacks_namespaces;
+}
+
 int sandbox_drop(const struct sandbox_user *user)
 {
 	/* While there is the capability to do so: programs that a process without it starts could not have others either. */

@@ -33,6 +33,14 @@ extern const bool sandbox_has_filter;
  *   fails: -errno with nf_error(): there is no such user, it is root, or only root can give workers another user */
 int sandbox_user_find(const char *name, struct sandbox_user *user) __attribute__((warn_unused_result));
 
+/* Give up all capabilities of the supervisor but those that opening devices and files, and starting and ending workers, takes.
+ *   namespaces: devices lie in network namespaces: the capability to enter them stays, too
+ *   fails: -errno with nf_error() */
+int sandbox_keep(bool namespaces) __attribute__((warn_unused_result));
+
+/* Whether what sandbox_keep has given up stands in the way of a device in a network namespace. */
+bool sandbox_lacks_namespaces(void);
+
 /* Give up this process's user, groups and capabilities for ever. Who it then is cannot trace or read it.
  *   needs: one thread
  *   fails: -errno with nf_error(): the process is halfway, end it */

@@ -225,6 +225,8 @@ static int start_all(struct supervisor *s)
 		keep_config(s);
 	if (code == 0 && !s->options->single_process)
 		code = supervisor_listen(s);
+	if (code == 0 && s->options->worker.sandbox)
+		code = sandbox_keep(resources_in_namespaces(s->graph->resources));
 	return code;
 }
 

@@ -160,6 +160,9 @@ static int prepare(struct supervisor *s)
 	char path[INSTANCE_PATH];
 	int code = same_workers(s->graph, reload->graph), value;
 
+	if (code == 0 && sandbox_lacks_namespaces() && resources_in_namespaces(reload->graph->resources))
+		code = nf_fail(EPERM, "no app was in a network namespace at the start, and nf gave up the capability to enter one "
+			"(cap_sys_admin); start nf anew");
 	if (code < 0)
 		return code;
 	share_resources(s->graph->resources, reload->graph->resources);

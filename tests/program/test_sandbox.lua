@@ -251,6 +251,22 @@ function TestSandbox:testAnOrdinaryUserRunsATapOfTheirs()
   lu.assertStrContains(text, "100 created = 100 sent")
 end
 
+function TestSandbox:testTheSupervisorKeepsFewCapabilities()
+  if ffi.C.geteuid() ~= 0 then lu.skip("needs root") end
+  write_graph()
+  start()
+  worker()
+  local set = tonumber(status_of(running):match("CapEff:\t(%x+)"), 16)
+  local function has(capability) return math.floor(set / 2 ^ capability) % 2 == 1 end
+  lu.assertTrue(has(5))                                 -- CAP_KILL
+  for _, capability in ipairs({ 16, 17, 18, 19, 21, 22, 25, 27 }) do lu.assertFalse(has(capability), capability) end
+  support.write(folder .. "/graph.lua", [[return { apps = { source = { "basic.source" }, raw = { "socket.raw", interface = "lo",
+    namespace = "blue" } }, links = { "source -> raw.input" } }]])
+  local text, code = reload()
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(text, "gave up the capability to enter one (cap_sys_admin); start nf anew")
+end
+
 function TestSandbox:testTheDoctorTellsWhatWorkersMayDo()
   skip_without_filter()
   write_graph()

@@ -2,6 +2,7 @@
 #include "core/supervisor_state.h"
 
 #include <fcntl.h>
+#include <numa.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -9,7 +10,28 @@
 /* The first request to stop lets workers drain, the second does not; at the third those that have not ended are stuck. */
 enum { STOPS_MOST = 3 };
 
-/* Memory for every worker's packets, before any fork. */
+int supervisor_node(int cpu)
+{
+	return cpu >= 0 && numa_available() >= 0 ? numa_node_of_cpu(cpu) : -1;
+}
+
+/* Say what is wrong with where the workers are to run; they run all the same. */
+static void check_processors(const struct graph *graph)
+{
+	long count = sysconf(_SC_NPROCESSORS_CONF);
+
+	for (uint32_t w = 0; w < graph->worker_count; w++) {
+		const struct graph_worker *worker = &graph->worker[w];
+
+		if (worker->cpu >= count)
+			log_warn("worker '%s': there is no processor %d; this machine has 0..%ld", worker->name, worker->cpu, count - 1);
+		for (uint32_t v = 0; v < w; v++)
+			if (worker->cpu >= 0 && worker->cpu == graph->worker[v].cpu)
+				log_warn("workers '%s' and '%s' share processor %d", graph->worker[v].name, worker->name, worker->cpu);
+	}
+}
+
+/* Memory for every worker's packets, on the node of its processor, before any fork. */
 static int make_segments(const struct graph *graph)
 {
 	int code = memory_reserve();
@@ -23,7 +45,8 @@ static int make_segments(const struct graph *graph)
 		uint32_t worker = i / PACKET_SIZES, size = i % PACKET_SIZES, count = graph->worker[worker].packets[size];
 
 		if (count > 0)
-			code = memory_segment_add((uint8_t)worker, (enum packet_size)size, count, -1);
+			code = memory_segment_add((uint8_t)worker, (enum packet_size)size, count,
+				supervisor_node(graph->worker[worker].cpu));
 	}
 	return code < 0 ? code : 0;
 }
@@ -211,6 +234,7 @@ static int start_all(struct supervisor *s)
 	char path[INSTANCE_PATH];
 	int code = make_segments(s->graph);
 
+	check_processors(s->graph);
 	if (code == 0)
 		code = instance_path(path, s->options->name, "stats");
 	if (code == 0)

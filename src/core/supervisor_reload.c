@@ -94,7 +94,8 @@ static int add_segments(struct reload *reload)
 			continue;
 		if (reload->segment_count == WORKER_SEGMENTS)
 			return nf_fail(ENOSPC, "a reload can add %d segments of packets, not more", WORKER_SEGMENTS);
-		number = memory_segment_add((uint8_t)worker, (enum packet_size)size, wanted - packets_of(worker, size), -1);
+		number = memory_segment_add((uint8_t)worker, (enum packet_size)size, wanted - packets_of(worker, size),
+			supervisor_node(graph->worker[worker].cpu));
 		if (number < 0)
 			return number;
 		reload->segment[reload->segment_count++] = (uint16_t)number;

@@ -108,6 +108,9 @@ void supervisor_probe_lost(struct supervisor *s, uint32_t worker, const char *wh
 /* supervisor_receipt.c: the text of a receipt or of a difference; malloc'ed, NULL when memory is short. */
 char *supervisor_receipt(const struct graph *old, const struct graph *new, const struct reload *reload);
 
+/* The NUMA node of a processor; -1: any. */
+int supervisor_node(int cpu);
+
 /* supervisor_child.c: one process per worker. */
 int supervisor_order(struct supervisor *s, uint32_t number, const struct worker_order *order, const int *fds, int count);
 int supervisor_start_worker(struct supervisor *s, uint32_t number) __attribute__((warn_unused_result));

@@ -120,6 +120,13 @@ function TestWorkers:testLinksWithinOneWorkerMayNameIt()
   lu.assertEquals(line(output, "sink").consumed, 10)
 end
 
+function TestWorkers:testAPlacementThatIsBadIsTold()
+  local apps = 'apps = { s = { "basic.source", number = 1 }, k = { "basic.sink" } }, links = { "s -> k" }'
+  local output = run(("return { workers = { { cpu = 4095, %s }, { cpu = 0, %s }, { cpu = 0, %s } } }"):format(apps, apps, apps))
+  lu.assertStrContains(output, "worker 'w1': there is no processor 4095; this machine has 0..")
+  lu.assertStrContains(output, "workers 'w2' and 'w3' share processor 0")
+end
+
 function TestWorkers:testFromFileToFileNothingIsLostAndTheOrderIsKept()
   local input = "tests/graph/common.in.pcap"
   local text = ([[return { workers = {

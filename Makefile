@@ -9,6 +9,7 @@
 #   make lint                    luacheck, gcc and clang without a warning, generated pages up to date
 #   make docs                    the generated page docs/apps.md
 #   make install                 the binary, its manual page and the completion for bash, below PREFIX=/usr/local
+#   make deb                     a Debian package in build/, with the service nf@.service
 #   make deps, make clean        install the packages that are missing; remove what was built
 #
 #   SAN=address,undefined        with any of them: under sanitizers, in a folder of its own
@@ -163,6 +164,7 @@ SOURCES := \
 	src/core/namespace.c \
 	src/core/netdev.c \
 	src/core/netlink.c \
+	src/core/notify.c \
 	src/core/offload.c \
 	src/core/packet.c \
 	src/core/packet_debug.c \
@@ -273,7 +275,7 @@ OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-.PHONY: all deps demo check bench lint fuzz docs install clean help
+.PHONY: all deps demo check bench lint fuzz docs install deb clean help
 .DEFAULT_GOAL := all
 
 all: $(NF)
@@ -405,6 +407,13 @@ install: all
 	$(Q)install -D -m 755 $(NF) $(DESTDIR)$(PREFIX)/bin/nf
 	$(Q)install -D -m 644 $(BUILD)/nf.1 $(DESTDIR)$(PREFIX)/share/man/man1/nf.1
 	$(Q)install -D -m 644 $(BUILD)/nf.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nf
+
+# A package of what `make install` installs, the service and the user of the workers. It depends on this machine's libraries.
+deb:
+	$(Q)rm -rf $(BUILD)/deb
+	+$(Q)$(SUBMAKE) install PREFIX=/usr DESTDIR=$(BUILD)/deb
+	$(call say,DEB,$(BUILD))
+	$(Q)dist/deb.sh $(BUILD)/deb $(VERSION) $(BUILD)
 
 clean:
 	rm -rf build build-*

@@ -1,6 +1,8 @@
 /* supervisor -- see supervisor.h. */
 #include "core/supervisor_state.h"
 
+#include "core/notify.h"
+
 #include <fcntl.h>
 #include <numa.h>
 #include <poll.h>
@@ -107,6 +109,8 @@ static void watch(struct supervisor *s)
 	while (!is_over(s)) {
 		uint32_t count = s->graph->worker_count;
 		int timeout = sooner(supervisor_watchdog(s), sooner(supervisor_restart(s), supervisor_reload_tick(s)));
+
+		timeout = sooner(timeout, notify_watchdog());
 
 		wait[0] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
 		wait[1] = (struct pollfd){ .fd = s->listener, .events = POLLIN };

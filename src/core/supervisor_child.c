@@ -1,6 +1,8 @@
 /* supervisor_child -- the workers' processes: fork, reports, death, restart. See supervisor.h. */
 #include "core/supervisor_state.h"
 
+#include "core/notify.h"
+
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
@@ -152,6 +154,8 @@ static void release(struct supervisor *s)
 			if (supervisor_order(s, i, &go, NULL, 0) < 0)
 				log_debug("worker %u is gone", i + 1);
 		}
+	if (!s->started)
+		notify_send("READY=1");
 	s->started = true;
 }
 

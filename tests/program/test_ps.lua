@@ -77,7 +77,9 @@ TestStop = {}
 function TestStop:setUp() self.name = instance.name() end
 
 function TestStop:tearDown()
-  if self.pid then support.run("kill -9 " .. self.pid .. " 2>/dev/null; sleep 0.05") end
+  if self.pid then       -- one that is killed leaves its folder behind
+    support.run(("kill -9 %d 2>/dev/null; sleep 0.05; rm -rf '%s'"):format(self.pid, instance.path(self.name, "")))
+  end
   if self.lock then nf.instance_remove(self.name, self.lock) end
 end
 

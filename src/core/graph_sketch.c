@@ -1,15 +1,15 @@
 /* graph_sketch -- a graph made of names alone, for drawings of what runs. See graph.h. */
 #include "core/graph_build.h"
 
-/* One side of a link, "app.port" of `length` bytes; the end of a link between workers has dots in its name. gives: the number of the app, UINT32_MAX when it is none of the worker */
+/* One side of a link, "app.port" of `length` bytes; the end of a link between workers is an app "w2:app.port" without a port. gives: the number of the app, UINT32_MAX when it is none of the worker */
 static uint32_t find_end(const struct graph_worker *worker, const char *end, size_t length, const char **port)
 {
-	const char *dot = memrchr(end, '.', length);
+	const char *dot = memchr(end, ':', length) != NULL ? end + length : memrchr(end, '.', length);
 
 	for (uint32_t i = 0; dot != NULL && i < worker->app_count; i++) {
 		const char *name = worker->app[i].name;
 
-		*port = dot + 1;
+		*port = dot < end + length ? dot + 1 : "";
 		if (strlen(name) == (size_t)(dot - end) && memcmp(name, end, strlen(name)) == 0)
 			return i;
 	}

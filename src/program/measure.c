@@ -163,10 +163,10 @@ static void add_link(struct measure *m, const struct pair *pair, uint32_t first)
 		add_count(m, pair, dropped, "link-full", "dropped");
 }
 
-/* "app.port", of `length` bytes: the end of a link between workers is an app "w2:app.port", with dots in its name. */
+/* "app.port", of `length` bytes; the end of a link between workers is an app "w2:app.port" without a port. */
 static bool app_of_port(const char *port, size_t length, char app[STATS_OWNER])
 {
-	const char *dot = memrchr(port, '.', length);
+	const char *dot = memchr(port, ':', length) != NULL ? port + length : memrchr(port, '.', length);
 
 	if (dot == NULL || (size_t)(dot - port) >= STATS_OWNER)
 		return false;
@@ -229,12 +229,11 @@ static void add_worker(struct measure *m, const struct pair *pair, const struct 
 {
 	struct measure_worker *w = &m->worker[m->worker_count++];
 	struct ledger ledger;
-	char text[ERROR_TEXT];
 
 	reading_ledger(now, pair->number, &ledger);
 	*w = (struct measure_worker){ .name = stats_state_names[pair->now->state], .worker = pair->number,
 		.pid = now->header.worker_pid[pair->number], .torn = pair->now->torn,
-		.queued = (double)(ledger.on_links + ledger.held), .balanced = ledger_balances(&ledger, text, sizeof(text)) };
+		.queued = (double)(ledger.on_links + ledger.held), .balanced = ledger_flow_balances(&ledger) && (now->workers > 1 || ledger_memory_balances(&ledger)) };
 	for (uint32_t i = 0; i < pair->now->count; i++) {
 		const struct stats_entry *entry = &pair->now->entry[i];
 

@@ -46,7 +46,7 @@ struct measure_worker {
 	double p50, p99, most;          /* of the breaths that moved packets, nanoseconds */
 	double queued;                  /* packets on links and held */
 	bool torn;                      /* it died while it published */
-	bool balanced;                  /* its ledger */
+	bool balanced;                  /* its ledger: memory only when it is alone, as packets go from worker to worker */
 };
 
 struct measure {
@@ -64,6 +64,6 @@ struct measure {
 int measure_init(struct measure *measure, const struct reading *before, const struct reading *now) __attribute__((warn_unused_result));
 void measure_fini(struct measure *measure);
 
-/* The apps that a link "a.x -> b.y" joins; an app may have dots in its name, a port has none.
+/* The apps that a link "a.x -> b.y" joins. In "a.x -> w2:b.y" the second is the app w2:b.y: the end of a link between workers.
  *   gives: false when the name is none of a link, or a name is longer than its room */
 bool measure_link_apps(const char *link, char from[STATS_OWNER], char to[STATS_OWNER]);

@@ -145,8 +145,8 @@ end
 
 function TestTop:testTheAppsOfALink()
   local from, to = ffi.new("char[?]", nf.STATS_OWNER), ffi.new("char[?]", nf.STATS_OWNER)
-  for link, apps in pairs({ ["a.x -> b.y"] = { "a", "b" }, ["a.x -> w2:b.y.input"] = { "a", "w2:b.y" },
-    ["w1:a.x.output -> b.y"] = { "w1:a.x", "b" } }) do
+  for link, apps in pairs({ ["a.x -> b.y"] = { "a", "b" }, ["a.x -> w2:b.y"] = { "a", "w2:b.y" },
+    ["w1:a.x -> b.y"] = { "w1:a.x", "b" } }) do
     lu.assertTrue(nf.measure_link_apps(link, from, to), link)
     lu.assertEquals({ ffi.string(from), ffi.string(to) }, apps)
   end

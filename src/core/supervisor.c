@@ -222,7 +222,7 @@ static void keep_config(const struct supervisor *s)
 	if (s->graph->file[0] == '\0' || (from = open(s->graph->file, O_RDONLY | O_CLOEXEC)) < 0)
 		return;
 	if (instance_path(path, s->options->name, "config.lua") == 0)
-		to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+		to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	while (to >= 0 && (n = read(from, block, sizeof(block))) > 0)
 		if (write(to, block, (size_t)n) != n)
 			n = -1;

@@ -267,6 +267,17 @@ function TestSandbox:testTheSupervisorKeepsFewCapabilities()
   lu.assertStrContains(text, "gave up the capability to enter one (cap_sys_admin); start nf anew")
 end
 
+function TestSandbox:testOthersCannotReadTheConfigurationNorGiveOrders()
+  write_graph()
+  start()
+  worker()
+  local root = support.run("id -u"):match("%d+") == "0" and "/run/nf" or (os.getenv("XDG_RUNTIME_DIR") and
+    os.getenv("XDG_RUNTIME_DIR") .. "/nf" or "/tmp/nf-" .. support.run("id -u"):match("%d+"))
+  for file, mode in pairs({ control = "600", lock = "600", ["config.lua"] = "600", stats = "644", [""] = "755" }) do
+    lu.assertEquals(support.run(("stat -c %%a '%s/%s/%s'"):format(root, name, file)), mode .. "\n", file)
+  end
+end
+
 function TestSandbox:testTheDoctorTellsWhatWorkersMayDo()
   skip_without_filter()
   write_graph()

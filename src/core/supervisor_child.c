@@ -15,6 +15,7 @@
 enum {
 	CRASHES_MOST = 5,               /* restarts of one worker within CRASH_WINDOW_NS; then the run is given up */
 	FIRST_BACKOFF_NS = 20000000,    /* doubled with each death within the window */
+	ORDER_PATIENCE_MS = 500,        /* for a worker to read an order, so that there is room for another */
 	EXIT_WORKER = 3
 };
 #define CRASH_WINDOW_NS 60000000000ULL
@@ -161,7 +162,13 @@ static void release(struct supervisor *s)
 
 int supervisor_order(struct supervisor *s, uint32_t number, const struct worker_order *order, const int *fds, int count)
 {
-	return descriptor_send(s->child[number].control, order, sizeof(*order), fds, count);
+	struct pollfd wait = { .fd = s->child[number].control, .events = POLLOUT };
+	int code = descriptor_send(wait.fd, order, sizeof(*order), fds, count);
+
+	/* Many orders wait already. An honest worker reads them soon; for another one we do not wait longer. */
+	if (code == -EAGAIN && poll(&wait, 1, ORDER_PATIENCE_MS) == 1)
+		code = descriptor_send(wait.fd, order, sizeof(*order), fds, count);
+	return code;
 }
 
 /* One message of a worker. Hostile: its size and type are checked, its text ends where the buffer ends. */

@@ -232,6 +232,7 @@ SOURCES := \
 	src/program/bench/result.c \
 	src/program/bench/rig.c \
 	src/program/bench/turns.c \
+	src/program/bench/workers.c \
 	src/program/capture.c \
 	src/program/check.c \
 	src/program/control.c \

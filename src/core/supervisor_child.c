@@ -149,6 +149,8 @@ static void release(struct supervisor *s)
 		if (s->child[i].ready && !s->child[i].released && s->child[i].control >= 0) {
 			s->child[i].released = true;
 			s->child[i].breathless = 0;
+			s->child[i].breathes = false;
+			s->child[i].sequence = __atomic_load_n(&stats_block(s->result->stats, i)->sequence, __ATOMIC_RELAXED);
 			if (s->child[i].died)
 				log_warn("worker '%s' is back after %.1f ms", s->graph->worker[i].name,
 					(double)(clock_system_ns() - s->child[i].died_ns) / 1e6);
@@ -286,7 +288,7 @@ void supervisor_reap(struct supervisor *s)
 }
 
 /* Has this worker published anything since the last look? Its packet thread does so each millisecond, ten times a second when it
- * waits. A worker that prepares, that has ended, or is just going over to a new graph's statistics, is left alone. */
+ * waits. A worker that has not begun, that has ended, or is just going over to a new graph's statistics, is left alone. */
 static bool is_breathing(struct supervisor *s, uint32_t number)
 {
 	struct child *child = &s->child[number];
@@ -295,10 +297,11 @@ static bool is_breathing(struct supervisor *s, uint32_t number)
 
 	if (child->pid == 0 || !child->released || child->ended || s->reload.phase == RELOAD_COMMITTING ||
 		sequence != child->sequence || __atomic_load_n(&block->state, __ATOMIC_RELAXED) == ENGINE_ENDED) {
+		child->breathes = child->breathes || (child->released && sequence != child->sequence);
 		child->sequence = sequence;
 		return true;
 	}
-	return false;
+	return !child->breathes;
 }
 
 int supervisor_watchdog(struct supervisor *s)

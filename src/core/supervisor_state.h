@@ -16,6 +16,7 @@ struct child {
 	uint64_t died_ns;               /* when it died last */
 	uint64_t sequence;              /* the watchdog's: that of its statistics when it was looked at last, */
 	uint32_t breathless;            /* and how many looks ago that was */
+	bool breathes;                  /* has published something since it was released */
 	bool died;                      /* once: the next one is a successor */
 	uint32_t deaths;                /* within the window */
 	uint64_t first_death_ns, restart_ns;    /* restart_ns: CLOCK_NEVER unless it waits for its restart */

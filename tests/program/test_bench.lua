@@ -22,6 +22,8 @@ local CASES = {
   pcap = { "libpcap-read-64", "read-64", "read-64-ahead", "read-594", "read-1514", "libpcap-write-64", "write-64", "write-64-ahead",
     "write-594", "write-1514" },
   reload = { "10-apps", "100-apps", "1000-apps" },
+  interlink = { "one-way", "both-ways" },
+  workers = { "one", "two" },
 }
 -- What a case is compared with.
 local RATIOS = { basic = { c = "bare-", ["c-1514"] = "c", lua = "c" }, link = { burst = "single", move = "single" },

@@ -137,6 +137,7 @@ SOURCES := \
 	src/core/engine_probe.c \
 	src/core/engine_residence.c \
 	src/core/engine_restore.c \
+	src/core/engine_trace.c \
 	src/core/engine_wiring.c \
 	src/core/error.c \
 	src/core/graph.c \
@@ -266,6 +267,8 @@ SOURCES := \
 	src/program/stats_text.c \
 	src/program/stop.c \
 	src/program/table.c \
+	src/program/trace.c \
+	src/program/trace_path.c \
 	src/program/top/history.c \
 	src/program/top/screen.c \
 	src/program/top/top.c \

@@ -113,17 +113,18 @@ void engine_stop(struct engine *engine)
 
 /* The cost of a breath's calls. Reading the counter takes about 10 ns, as long as an app has for some packets: when breaths are
  * full, only one in COST_EVERY is measured and stands for all of them. */
-enum { COST_EVERY = 16 };
+enum { COST_EVERY = 16, SAMPLE_EVERY = 256 };
 struct cost {
 	uint64_t cycles;                /* when the last call returned */
 	uint64_t weight;                /* breaths that this one stands for; 0: it is not measured */
+	bool samples;                   /* how long packets stay on links is looked at, too */
 };
 
 static struct cost cost_begin(const struct engine *engine, uint64_t cycles)
 {
 	if (engine->breath_moved < BURST)
-		return (struct cost){ cycles, 1 };
-	return (struct cost){ cycles, engine->breaths % COST_EVERY == 0 ? COST_EVERY : 0 };
+		return (struct cost){ cycles, 1, true };
+	return (struct cost){ cycles, engine->breaths % COST_EVERY == 0 ? COST_EVERY : 0, engine->breaths % SAMPLE_EVERY == 0 };
 }
 
 /* Charge an app with a call that handled so many packets. */
@@ -136,7 +137,8 @@ static inline void charge(struct engine *engine, struct app *app, struct cost *c
 
 		app->cycles += (now - cost->cycles) * cost->weight;
 		cost->cycles = now;
-		engine_residence_called(engine, app, now);
+		if (cost->samples)
+			engine_residence_called(engine, app, now);
 	}
 }
 
@@ -155,6 +157,8 @@ static inline __attribute__((always_inline)) uint64_t pull(struct engine *engine
 			continue;
 		if (PACKET_DEBUG)
 			packet_debug_hold(app->name);
+		if (probed)
+			engine_probe_call(engine, app);
 		app->class->pull(app);
 		before = app->received + app->created - before;
 		charge(engine, app, cost, before);
@@ -200,6 +204,8 @@ static inline __attribute__((always_inline)) uint64_t push(struct engine *engine
 		sent = app->output_count > 0 && app->output[0] != NULL ? app->output[0]->sent : 0;
 		if (PACKET_DEBUG)
 			packet_debug_hold(app->name);
+		if (probed)
+			engine_probe_call(engine, app);
 		app->class->push(app);
 		before = received(step) - before;
 		charge(engine, app, cost, before);
@@ -223,8 +229,10 @@ static uint64_t move(struct engine *engine, struct cost *cost)
 
 static __attribute__((noinline)) uint64_t move_probed(struct engine *engine, struct cost *cost)
 {
-	uint64_t moved = pull(engine, cost, true);
+	uint64_t moved;
 
+	engine_probe_begin(engine);
+	moved = pull(engine, cost, true);
 	return moved + push(engine, cost, true);
 }
 
@@ -238,6 +246,8 @@ static void tick(struct engine *engine)
 	for (uint32_t i = 0; i < wiring->tick_count; i++) {
 		if (PACKET_DEBUG)
 			packet_debug_hold(wiring->tick[i]->name);
+		if (engine->probe_count > 0)
+			engine_probe_call(engine, wiring->tick[i]);
 		wiring->tick[i]->class->tick(wiring->tick[i]);
 		if (engine->probe_count > 0)
 			engine_probe_sent(engine, wiring->tick[i]);

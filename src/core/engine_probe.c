@@ -22,8 +22,10 @@ static bool find_link(const struct engine_wiring *wiring, const char *name, stru
 static void apply(struct engine *engine, struct engine_probe_change *change)
 {
 	if (change->add != NULL) {
-		if (engine->probe_count == PROBE_MOST || !find_link(engine->wiring, change->link, change->add))
+		if (engine->probe_count == PROBE_MOST ||
+			(change->add->before == NULL && !find_link(engine->wiring, change->link, change->add)))
 			return;
+		engine->tracing += change->add->before != NULL;
 		engine->probe[engine->probe_count++] = change->add;
 		change->done = change->add;
 		return;
@@ -31,6 +33,7 @@ static void apply(struct engine *engine, struct engine_probe_change *change)
 	for (uint32_t i = 0; i < engine->probe_count; i++) {
 		if (engine->probe[i]->number == change->remove) {
 			change->done = engine->probe[i];
+			engine->tracing -= change->done->before != NULL;
 			engine->probe[i] = engine->probe[--engine->probe_count];
 			return;
 		}
@@ -96,13 +99,30 @@ static bool is_busy(const struct engine *engine)
 	return clock_now() - engine->rested_ns > BUSY_NS;
 }
 
+void engine_probe_begin(struct engine *engine)
+{
+	for (uint32_t i = 0; i < engine->probe_count && engine->tracing > 0; i++)
+		if (engine->probe[i]->before != NULL)
+			engine_trace_begin(engine, engine->probe[i], is_busy(engine));
+}
+
+void engine_probe_call(struct engine *engine, const struct app *app)
+{
+	for (uint32_t i = 0; i < engine->probe_count && engine->tracing > 0; i++)
+		if (engine->probe[i]->before != NULL)
+			engine_trace_before(engine->probe[i], app);
+}
+
 void engine_probe_sent(struct engine *engine, const struct app *app)
 {
 	bool busy = is_busy(engine);
 
-	for (uint32_t i = 0; i < engine->probe_count; i++)
-		if (engine->probe[i]->from == app)
+	for (uint32_t i = 0; i < engine->probe_count; i++) {
+		if (engine->probe[i]->before != NULL)
+			engine_trace_after(engine->probe[i], app);
+		else if (engine->probe[i]->from == app)
 			probe_copy(engine->probe[i], busy);
+	}
 }
 
 void engine_probe_rewire(struct engine *engine)
@@ -114,6 +134,13 @@ void engine_probe_rewire(struct engine *engine)
 		struct link *link = probe->link;
 		uint32_t at = 0;
 
+		/* Numbers of apps and links mean others now. */
+		if (probe->before != NULL) {
+			free(probe->before);
+			probe->before = NULL;
+			engine->tracing--;
+			probe_lose_link(probe, PROBE_RELOADED);
+		}
 		if (link == NULL)
 			continue;
 		probe_copy(probe, is_busy(engine));
@@ -128,6 +155,7 @@ void engine_probe_rewire(struct engine *engine)
 
 void engine_probe_fini(struct engine *engine)
 {
+	engine->tracing = 0;
 	while (engine->probe_count > 0)
 		probe_close(engine->probe[--engine->probe_count], PROBE_ENDED);
 }

@@ -61,7 +61,7 @@ struct engine {
 	sem_t committed;
 	struct engine_probe_change *probe_change;       /* to be made before the next breath; atomic */
 	sem_t probed;
-	uint32_t probe_count;
+	uint32_t probe_count, tracing;          /* all of them; those that are traces */
 	struct probe *probe[PROBE_MOST];
 	int wake_fd;                            /* wakes an engine that waits */
 	int epoll_fd;
@@ -112,9 +112,16 @@ void engine_commit_pending(struct engine *engine);
 
 /* engine_probe.c */
 void engine_probe_apply(struct engine *engine);         /* make the change that waits */
+void engine_probe_begin(struct engine *engine);         /* a breath begins */
+void engine_probe_call(struct engine *engine, const struct app *app);   /* an app is about to be called */
 void engine_probe_sent(struct engine *engine, const struct app *app);   /* an app has been called: serve the probes behind it */
 void engine_probe_rewire(struct engine *engine);        /* the wiring has changed */
 void engine_probe_fini(struct engine *engine);
+
+/* engine_trace.c */
+void engine_trace_begin(struct engine *engine, struct probe *probe, bool busy);
+void engine_trace_before(struct probe *probe, const struct app *app);
+void engine_trace_after(struct probe *probe, const struct app *app);
 
 /* engine_residence.c */
 struct engine_residence *engine_residence(struct link *link);

@@ -85,6 +85,7 @@ void probe_close(struct probe *probe, enum probe_state state)
 	if (probe->shared->state <= PROBE_RUNNING)
 		set_state(probe, state);
 	munmap(probe->shared, FILE_BYTES);
+	free(probe->before);
 	free(probe);
 }
 
@@ -123,8 +124,9 @@ static struct probe_record *reserve(struct probe *probe, uint32_t size)
 }
 
 /* One packet into the ring. gives: false when it has no room */
-static bool copy_packet(struct probe *probe, const struct packet *p, uint64_t total, uint64_t now)
+static bool copy_packet(struct probe *probe, const struct link *l, uint64_t total, uint64_t now)
 {
+	const struct packet *p = l->slot[link_slot(l, total)];
 	uint32_t length = p->length < probe->snaplen ? p->length : probe->snaplen;
 	uint32_t size = (uint32_t)(sizeof(struct probe_record) + length + PROBE_ALIGN - 1) & ~(uint32_t)(PROBE_ALIGN - 1);
 	struct probe_record *record = reserve(probe, size);
@@ -132,10 +134,57 @@ static bool copy_packet(struct probe *probe, const struct packet *p, uint64_t to
 	if (record == NULL)
 		return false;
 	*record = (struct probe_record){ .size = size, .kind = PROBE_PACKET, .length = length, .wire_length = p->length,
-		.link = probe->link->number, .worker = packet_worker, .timestamp = now, .total = total, .place = memory_offset(p) };
+		.link = l->number, .worker = packet_worker, .timestamp = now, .total = total, .place = memory_offset(p) };
 	memcpy(record + 1, p->data, length);
 	probe->written += size;
 	return true;
+}
+
+void probe_publish(struct probe *probe)
+{
+	__atomic_store_n(&probe->shared->seen, probe->seen, __ATOMIC_RELAXED);
+	__atomic_store_n(&probe->shared->left_out, probe->left_out, __ATOMIC_RELAXED);
+	__atomic_store_n(&probe->shared->written, probe->written, __ATOMIC_RELEASE);
+}
+
+int probe_trace(struct probe *probe)
+{
+	probe->before = calloc(1, sizeof(*probe->before));
+	if (probe->before == NULL)
+		return nf_fail(ENOMEM, "no memory for a trace");
+	set_state(probe, PROBE_RUNNING);
+	return 0;
+}
+
+uint64_t probe_room(const struct probe *probe)
+{
+	uint64_t used = probe->written - __atomic_load_n(&probe->shared->read, __ATOMIC_ACQUIRE);
+
+	return used > PROBE_RING ? 0 : PROBE_RING - used;
+}
+
+void probe_copy_from(struct probe *probe, const struct link *l, uint64_t total)
+{
+	uint64_t now = clock_wall();
+
+	if (total < l->received)
+		total = l->received;
+	for (; total < l->sent; total++)
+		probe->seen += copy_packet(probe, l, total, now);
+}
+
+void probe_call(struct probe *probe, const struct probe_call *call)
+{
+	uint32_t length = (uint32_t)(offsetof(struct probe_call, span) + (call->inputs + call->outputs) * sizeof(struct probe_span));
+	uint32_t size = (uint32_t)(sizeof(struct probe_record) + length + PROBE_ALIGN - 1) & ~(uint32_t)(PROBE_ALIGN - 1);
+	struct probe_record *record = reserve(probe, size);
+
+	if (record == NULL)
+		return;
+	*record = (struct probe_record){ .size = size, .kind = PROBE_CALL, .length = length, .worker = packet_worker,
+		.timestamp = clock_wall() };
+	memcpy(record + 1, call, length);
+	probe->written += size;
 }
 
 void probe_copy(struct probe *probe, bool busy)
@@ -152,15 +201,13 @@ void probe_copy(struct probe *probe, bool busy)
 		total = l->received;
 	}
 	if (!busy || start >= probe->resume_cycles) {
-		while (total < l->sent && copy_packet(probe, l->slot[link_slot(l, total)], total, now))
+		while (total < l->sent && copy_packet(probe, l, total, now))
 			total++;
 		probe->resume_cycles = clock_cycles() * (1 + BUSY_PAUSE) - start * BUSY_PAUSE;
 	}
 	probe->left_out += l->sent - total;
 	probe->copied = l->sent;
-	__atomic_store_n(&probe->shared->seen, probe->seen, __ATOMIC_RELAXED);
-	__atomic_store_n(&probe->shared->left_out, probe->left_out, __ATOMIC_RELAXED);
-	__atomic_store_n(&probe->shared->written, probe->written, __ATOMIC_RELEASE);
+	probe_publish(probe);
 }
 
 int probe_reader_open(struct probe_reader **result, int fd)

@@ -10,6 +10,7 @@ enum {
 	PROBE_ALIGN = 16,               /* records begin at multiples of it */
 	PROBE_LINK = 512,               /* bytes of the longest name of a link, with its final zero */
 	PROBE_SNAPLEN = 262144,         /* longest copy of a packet */
+	PROBE_PORTS = 64, PROBE_REASONS = 64,   /* inputs, outputs, reasons of an app whose calls can be traced */
 	PROBE_MOST = 8,                 /* at a time, of a whole instance */
 	PROBE_MAGIC = 0x6272706e
 };
@@ -32,6 +33,28 @@ struct probe_record {
 	uint64_t place;                 /* which buffer it lies in: memory_offset */
 };
 
+/* What follows the record of a call: after the records of the packets that it sent. */
+struct probe_span {
+	uint32_t link, count;           /* so many packets of a link, */
+	uint64_t first;                 /* from this one on */
+};
+
+struct probe_call {
+	uint32_t app;                   /* its number in the worker's graph */
+	uint32_t inputs, outputs;       /* spans: first of packets taken, then of packets sent */
+	uint32_t spare;
+	uint64_t received, created, sent, consumed;     /* how the app's counters changed, */
+	uint64_t full;                  /* what its full outputs dropped, */
+	uint32_t reason[PROBE_REASONS]; /* and what it dropped */
+	struct probe_span span[2 * PROBE_PORTS];
+};
+
+/* An app's counters before a call. */
+struct probe_before {
+	uint64_t input[PROBE_PORTS], output[PROBE_PORTS], dropped[PROBE_PORTS], reason[PROBE_REASONS];
+	uint64_t received, created, sent, consumed;
+};
+
 /* The file: this, and the ring in its second page. */
 struct probe_shared {
 	uint32_t magic;
@@ -49,6 +72,9 @@ struct probe {
 	const struct app *from;         /* who sends to it */
 	uint64_t copied;                /* packets of the link that are dealt with */
 	uint64_t written, seen, left_out;
+	struct probe_before *before;    /* of a trace: NULL else */
+	bool on, noted;                 /* this breath is traced; `before` is of the present call */
+	uint64_t spent;                 /* cycles in this breath */
 	uint64_t resume_cycles;         /* clock_cycles() at which a busy thread may copy again */
 };
 
@@ -69,6 +95,14 @@ void probe_lose_link(struct probe *probe, enum probe_state state);
  *   busy: the thread never rests; copying may then take a sixteenth of its time, and what comes meanwhile is left out
  *   cost: a copy for each, no allocation, no system call, no waiting */
 void probe_copy(struct probe *probe, bool busy);
+
+/* Make it a trace: of all links and calls. fails: -ENOMEM */
+int probe_trace(struct probe *probe) __attribute__((warn_unused_result));
+/* Parts of a trace: bytes of the ring that are free; the packets of a link from number `total` on; a call; show what was written. */
+uint64_t probe_room(const struct probe *probe);
+void probe_copy_from(struct probe *probe, const struct link *link, uint64_t total);
+void probe_call(struct probe *probe, const struct probe_call *call);
+void probe_publish(struct probe *probe);
 
 /* The reader's side: open the file, take the next record, say how it stands. */
 struct probe_reader;

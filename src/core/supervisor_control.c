@@ -105,6 +105,8 @@ static void obey(struct supervisor *s, char *line, int client)
 		supervisor_diff(s, word[1], client);
 	else if (strcmp(word[0], "confirm") == 0 && count == 1)
 		supervisor_confirm(s, client);
+	else if (strcmp(word[0], "trace") == 0 && count == 3)
+		supervisor_trace(s, (uint32_t)strtoull(word[2], NULL, 10), (uint32_t)strtoull(word[1], NULL, 10), client);
 	else if (strcmp(word[0], "capture") == 0 && count == 3)
 		supervisor_probe(s, word[2], (uint32_t)strtoull(word[1], NULL, 10), client);
 	else

@@ -53,18 +53,14 @@ static int order_probe(struct supervisor *s, uint32_t slot, uint32_t worker, uin
 	return 0;
 }
 
-/* Find the link, make the ring, start the worker's side. gives: the ring's descriptor; fails: -errno with nf_error() */
-static int begin(struct supervisor *s, uint32_t slot, const char *text, uint32_t snaplen, const struct graph_link **link)
+/* Make the ring, start the worker's side. gives: the ring's descriptor; fails: -errno with nf_error() */
+static int begin(struct supervisor *s, uint32_t slot, uint32_t worker, const char *link, uint32_t snaplen)
 {
-	uint32_t worker = 0;
-	int fd, code = find_link(s->graph, text, &worker, link);
+	int fd = probe_create(), code;
 
-	if (code < 0)
-		return code;
-	fd = probe_create();
 	if (fd < 0)
 		return fd;
-	code = order_probe(s, slot, worker, snaplen, (*link)->name, fd);
+	code = order_probe(s, slot, worker, snaplen, link, fd);
 	if (code < 0) {
 		close(fd);
 		return code;
@@ -73,9 +69,9 @@ static int begin(struct supervisor *s, uint32_t slot, const char *text, uint32_t
 	return fd;
 }
 
-void supervisor_probe(struct supervisor *s, const char *text, uint32_t snaplen, int client)
+/* Begin a capture, link "": a trace; the client is told. */
+static void start(struct supervisor *s, uint32_t worker, const char *link, uint32_t snaplen, int client)
 {
-	const struct graph_link *link = NULL;
 	uint32_t slot = 0;
 	char name[PROBE_LINK + 8];
 	int fd;
@@ -87,18 +83,41 @@ void supervisor_probe(struct supervisor *s, const char *text, uint32_t snaplen, 
 		supervisor_answer(client, false, name);
 		return;
 	}
-	fd = begin(s, slot, text, snaplen, &link);
+	fd = begin(s, slot, worker, link, snaplen);
 	if (fd < 0) {
 		supervisor_answer(client, false, nf_error());
 		return;
 	}
 	s->probe[slot].client = client;
-	snprintf(name, sizeof(name), "%s\n", link->name);
+	snprintf(name, sizeof(name), "%s\n", link);
 	/* The answer is short: a connection that has just been made has room for it. */
 	if (descriptor_send(client, "ok\n", 3, &fd, 1) < 0 ||
 		send(client, name, strlen(name), MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)strlen(name))
 		supervisor_probe_end(s, slot, NULL);
 	close(fd);
+}
+
+void supervisor_probe(struct supervisor *s, const char *text, uint32_t snaplen, int client)
+{
+	const struct graph_link *link = NULL;
+	uint32_t worker = 0;
+
+	if (find_link(s->graph, text, &worker, &link) < 0)
+		supervisor_answer(client, false, nf_error());
+	else
+		start(s, worker, link->name, snaplen, client);
+}
+
+void supervisor_trace(struct supervisor *s, uint32_t number, uint32_t snaplen, int client)
+{
+	char text[64];
+
+	if (number >= 1 && number <= s->graph->worker_count) {
+		start(s, number - 1, "", snaplen, client);
+		return;
+	}
+	snprintf(text, sizeof(text), "there is no worker %u; there are %u", number, s->graph->worker_count);
+	supervisor_answer(client, false, text);
 }
 
 void supervisor_probe_end(struct supervisor *s, uint32_t slot, const char *why)

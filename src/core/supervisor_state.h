@@ -102,6 +102,8 @@ void supervisor_reload_fini(struct supervisor *s);
 /* supervisor_probe.c: captures of running links. */
 /* Begin one for a client, whose connection stays open; taken. text: a link's name, or an unambiguous part of it. */
 void supervisor_probe(struct supervisor *s, const char *text, uint32_t snaplen, int client);
+/* The same for a trace of worker `number`, from 1. */
+void supervisor_trace(struct supervisor *s, uint32_t number, uint32_t snaplen, int client);
 /* End one, or all of a worker that is gone; why: a line for the client, NULL: none. */
 void supervisor_probe_end(struct supervisor *s, uint32_t slot, const char *why);
 void supervisor_probe_lost(struct supervisor *s, uint32_t worker, const char *why);

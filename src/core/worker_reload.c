@@ -113,6 +113,8 @@ static void add_probe(struct worker *w, struct worker_order *order, int fd)
 	order->link[sizeof(order->link) - 1] = '\0';
 	if (probe_open(&probe, fd, order->probe, order->snaplen) < 0)
 		log_warn("%s", nf_error());
+	else if (order->link[0] == '\0' && probe_trace(probe) < 0)
+		probe_close(probe, PROBE_ENDED);
 	else if (engine_probe_add(w->engine, probe, order->link) < 0)
 		probe_close(probe, PROBE_LINK_GONE);
 }

@@ -96,6 +96,13 @@ static const struct program_option run_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option trace_options[] = {
+	{ "--count", "N", "End after so many packets." },
+	{ "--duration", "TIME", "End after this time, for example 10s." },
+	{ "--worker", "N", "Trace in this worker; the first is 1, the default." },
+	{ NULL, NULL, NULL },
+};
+
 const struct program programs[] = {
 	{ "bench", "[NAME...]", "Measure what packets, links, apps and files cost on this machine.", bench_options, program_bench },
 	{ "capture", "NAME LINK [FILTER...]", "Capture the packets of a link of a running graph.\n"
@@ -132,6 +139,10 @@ const struct program programs[] = {
 	{ "top", "NAME", "Watch an instance: rates, costs, fill and drops, second by second.\n"
 		"In a terminal it is a screen with keys (? tells them) that remembers an hour; else it prints a table each second.",
 		top_options, program_top },
+	{ "trace", "NAME [FILTER...]", "Show the way of packets through a running graph: what each app did with them.\n"
+		"FILTER is in the language of tcpdump; a packet is shown when it matches anywhere on its way. Whole breaths that did not "
+		"fit are left out. Where it is not sure which packet an app dropped, it says what the app did to which number.",
+		trace_options, program_trace },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

@@ -44,4 +44,5 @@ int program_reload(int argc, char **argv);
 int program_run(int argc, char **argv);
 int program_stats(int argc, char **argv);
 int program_stop(int argc, char **argv);
+int program_trace(int argc, char **argv);
 int program_top(int argc, char **argv);

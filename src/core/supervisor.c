@@ -108,7 +108,8 @@ static void watch(struct supervisor *s)
 
 	while (!is_over(s)) {
 		uint32_t count = s->graph->worker_count;
-		int timeout = sooner(supervisor_watchdog(s), sooner(supervisor_restart(s), supervisor_reload_tick(s)));
+		int timeout = sooner(sooner(supervisor_watchdog(s), supervisor_probe_tick(s)),
+			sooner(supervisor_restart(s), supervisor_reload_tick(s)));
 
 		timeout = sooner(timeout, notify_watchdog());
 

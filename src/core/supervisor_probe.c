@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { RETRY_MS = 10 };
+
 /* Which link does a text mean: its whole name, or a part that no other has; with several workers also "WORKER:NAME".
  *   fails: -ENOENT with nf_error(), which names the candidates */
 static int find_link(const struct graph *graph, const char *text, uint32_t *worker, const struct graph_link **found)
@@ -48,8 +50,10 @@ static int order_probe(struct supervisor *s, uint32_t slot, uint32_t worker, uin
 	if (strlen(link) >= sizeof(order.link))
 		return nf_fail(ENAMETOOLONG, "the link's name is longer than %d bytes", PROBE_LINK - 1);
 	strcpy(order.link, link);
-	if (s->child[worker].control < 0 || !s->child[worker].released || supervisor_order(s, worker, &order, &fd, 1) < 0)
+	if (s->child[worker].control < 0 || !s->child[worker].released)
 		return nf_fail(ECONNREFUSED, "worker '%s' does not run at the moment", s->graph->worker[worker].name);
+	if (supervisor_order(s, worker, &order, &fd, 1) < 0)
+		return nf_fail(EAGAIN, "worker '%s' is busy with other orders", s->graph->worker[worker].name);
 	return 0;
 }
 
@@ -76,7 +80,7 @@ static void start(struct supervisor *s, uint32_t worker, const char *link, uint3
 	char name[PROBE_LINK + 8];
 	int fd;
 
-	while (slot < PROBE_MOST && s->probe[slot].client >= 0)
+	while (slot < PROBE_MOST && (s->probe[slot].client >= 0 || s->probe[slot].ending))
 		slot++;
 	if (slot == PROBE_MOST) {
 		snprintf(name, sizeof(name), "%d captures are running, more at a time are not allowed", PROBE_MOST);
@@ -123,7 +127,6 @@ void supervisor_trace(struct supervisor *s, uint32_t number, uint32_t snaplen, i
 void supervisor_probe_end(struct supervisor *s, uint32_t slot, const char *why)
 {
 	struct supervisor_probe *probe = &s->probe[slot];
-	const struct worker_order order = { .type = WORKER_PROBE_END, .probe = slot };
 
 	if (probe->client < 0)
 		return;
@@ -131,13 +134,36 @@ void supervisor_probe_end(struct supervisor *s, uint32_t slot, const char *why)
 		log_debug("a capture's client is gone");
 	close(probe->client);
 	probe->client = -1;
-	if (s->child[probe->worker].control >= 0 && supervisor_order(s, probe->worker, &order, NULL, 0) < 0)
-		log_debug("worker %u is gone", probe->worker + 1);
+	probe->ending = true;
+	supervisor_probe_tick(s);
+}
+
+int supervisor_probe_tick(struct supervisor *s)
+{
+	int next = -1;
+
+	for (uint32_t i = 0; i < PROBE_MOST; i++) {
+		struct worker_order order = { .type = WORKER_PROBE_END, .probe = i };
+		struct supervisor_probe *probe = &s->probe[i];
+		int code = 0;
+
+		if (!probe->ending)
+			continue;
+		if (s->child[probe->worker].control >= 0)
+			code = supervisor_order(s, probe->worker, &order, NULL, 0);
+		/* One that reads no orders at the moment is told later; one that is gone need not be told. */
+		probe->ending = code == -EAGAIN;
+		if (probe->ending)
+			next = RETRY_MS;
+	}
+	return next;
 }
 
 void supervisor_probe_lost(struct supervisor *s, uint32_t worker, const char *why)
 {
 	for (uint32_t i = 0; i < PROBE_MOST; i++)
-		if (s->probe[i].client >= 0 && s->probe[i].worker == worker)
+		if (s->probe[i].worker == worker && (s->probe[i].client >= 0 || s->probe[i].ending)) {
 			supervisor_probe_end(s, i, why);
+			s->probe[i].ending = false;
+		}
 }

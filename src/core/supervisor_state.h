@@ -52,6 +52,7 @@ struct reload {
 struct supervisor_probe {
 	int client;                     /* -1: none */
 	uint32_t worker;
+	bool ending;                    /* the worker is still to be told that it ends */
 };
 
 struct supervisor {
@@ -106,6 +107,8 @@ void supervisor_probe(struct supervisor *s, const char *text, uint32_t snaplen, 
 void supervisor_trace(struct supervisor *s, uint32_t number, uint32_t snaplen, int client);
 /* End one, or all of a worker that is gone; why: a line for the client, NULL: none. */
 void supervisor_probe_end(struct supervisor *s, uint32_t slot, const char *why);
+/* Tell workers what they had no room for before. gives: milliseconds until the next try, -1: none */
+int supervisor_probe_tick(struct supervisor *s);
 void supervisor_probe_lost(struct supervisor *s, uint32_t worker, const char *why);
 
 /* supervisor_receipt.c: the text of a receipt or of a difference; malloc'ed, NULL when memory is short. */

@@ -97,6 +97,7 @@ struct app {
 	bool ended;                     /* no more will come from here: set by an input at its end, and by an app that holds
 	                                 * packets when it is empty. Begins as true when the class has no pull */
 	bool down;                      /* its device is not there at the moment; the app retries */
+	bool failed;                    /* what it made is not complete, for example as the disk was full: the run ends with 1 */
 
 	/* The engine's part. */
 	uint64_t cycles, packets, calls;        /* cost of pull + push: clock_cycles(), packets handled, calls */

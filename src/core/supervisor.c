@@ -153,6 +153,9 @@ static void judge(struct supervisor *s)
 	for (uint32_t i = 0; i < s->graph->worker_count; i++) {
 		ledger_add(&result->ledger, &s->child[i].report.ledger);
 		leaked += s->child[i].report.leaked;
+		if (s->child[i].report.failed > 0 && result->failed == 0)
+			snprintf(result->failed_app, sizeof(result->failed_app), "%s", s->child[i].report.text);
+		result->failed += s->child[i].report.failed;
 	}
 	result->ledger.between += memory_home_own() + memory_home_all() + interlink_count_all();
 	leaked -= leaked < result->ledger.between ? leaked : result->ledger.between;

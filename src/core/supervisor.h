@@ -16,6 +16,8 @@ struct supervisor_result {
 	struct ledger ledger;           /* of all workers */
 	bool balanced;                  /* both equations hold, and no packet leaked */
 	char unbalanced[ERROR_TEXT];    /* else: the sentence */
+	uint32_t failed;                /* apps whose output is not complete, */
+	char failed_app[ERROR_TEXT];    /* and the first of them */
 	uint32_t crashes;               /* workers that died and were restarted */
 	bool stopped;                   /* by a signal or nf stop, not by itself */
 	struct stats *stats;            /* the last snapshot; owned by the caller: stats_close */

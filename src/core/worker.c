@@ -182,6 +182,17 @@ static int run(struct worker *w, const struct worker_options *options)
 	return run_packets_to_end(w, code);
 }
 
+/* Apps whose output is not complete: the run has not done what was asked for. */
+static void name_failed(struct worker *w)
+{
+	for (uint32_t i = 0; i < engine_app_count(w->engine); i++) {
+		const struct app *app = engine_app(w->engine, i);
+
+		if (app->failed && w->report->failed++ == 0)
+			snprintf(w->report->text, sizeof(w->report->text), "%s", app->name);
+	}
+}
+
 int worker_run(struct graph *graph, uint32_t number, const struct worker_options *options, struct stats *stats, int socket,
 	struct worker_report *report)
 {
@@ -206,6 +217,8 @@ int worker_run(struct graph *graph, uint32_t number, const struct worker_options
 		code = run(w, options);
 	if (w->ran)
 		engine_ledger(w->engine, &report->ledger);
+	if (w->ran && code == 0)
+		name_failed(w);
 	/* What is in the rings is counted when nobody changes them any more. */
 	if (graph->worker_count > 1)
 		report->ledger.between = memory_home_own();

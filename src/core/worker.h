@@ -35,6 +35,7 @@ struct worker_report {
 	char text[ERROR_TEXT];          /* FAILED, REFUSED: why */
 	struct ledger ledger;           /* ENDED: at the end, before apps are freed */
 	uint32_t call;                  /* BROKE: its number */
+	uint32_t failed;                /* ENDED: apps that failed; text names the first */
 	uint64_t leaked;                /* ENDED: packets still in use after all apps were freed */
 	struct engine_receipt receipt;  /* COMMITTED */
 };

@@ -207,7 +207,10 @@ int program_run(int argc, char **argv)
 	} else {
 		if (!options_has(&options, "--quiet"))
 			print_result(&result);
-		code = result.balanced ? EXIT_DONE : EXIT_FAILED;
+		code = result.balanced && result.failed == 0 ? EXIT_DONE : EXIT_FAILED;
+		if (result.failed > 0)
+			fprintf(stderr, "nf run: app '%s'%s failed: what was written is not complete\n", result.failed_app,
+				result.failed > 1 ? " and others" : "");
 		if (!result.balanced && options_has(&options, "--quiet"))
 			fprintf(stderr, "nf run: %s\n", result.unbalanced);
 	}

@@ -240,6 +240,7 @@ static void writer_stop(struct app *app)
 		return;
 	begin(writer);
 	app->counter[UNWRITTEN] += file_output_stop(writer->output);
+	app->failed = __atomic_load_n(&writer->output->failed, __ATOMIC_RELAXED);
 }
 
 /* A pipe that is full is tried again in a while. */

@@ -195,6 +195,7 @@ SOURCES := \
 	src/core/supervisor_control.c \
 	src/core/supervisor_probe.c \
 	src/core/supervisor_receipt.c \
+	src/core/supervisor_prepare.c \
 	src/core/supervisor_reload.c \
 	src/core/value.c \
 	src/core/value_encode.c \

@@ -111,6 +111,12 @@ void supervisor_probe_end(struct supervisor *s, uint32_t slot, const char *why);
 int supervisor_probe_tick(struct supervisor *s);
 void supervisor_probe_lost(struct supervisor *s, uint32_t worker, const char *why);
 
+/* supervisor_prepare.c: what the supervisor does before the workers are asked.
+ *   fails: -errno with nf_error(); what it made so far is in s->reload */
+int supervisor_prepare(struct supervisor *s) __attribute__((warn_unused_result));
+/* A reload starts and ends no processes: both graphs must have the same workers. fails: -EINVAL with nf_error() */
+int supervisor_same_workers(const struct graph *old, const struct graph *new) __attribute__((warn_unused_result));
+
 /* supervisor_receipt.c: the text of a receipt or of a difference; malloc'ed, NULL when memory is short. */
 char *supervisor_receipt(const struct graph *old, const struct graph *new, const struct reload *reload);
 

@@ -4,6 +4,7 @@ local nf = require("nf.core")
 
 ffi.cdef([[
 int getpid(void);
+int usleep(unsigned us);
 int dup(int fd);
 int dup2(int from, int to);
 int creat(const char *path, unsigned mode);
@@ -254,6 +255,27 @@ function support.reason(app, name)
   local common = { reload = 0, stop = 1, quarantined = 2, crash = 3 }
   if common[name] then return tonumber(app.reason[app.reason_count + common[name]]) end
   return tonumber(app.reason[numbered(app.class.reasons, name)])
+end
+
+-- Wait until `done` gives something true, at most half a minute; gives it. Fails with `what`, and what the file `path` says.
+function support.wait(what, done, path)
+  for _ = 1, 1500 do
+    local value = done()
+    if value then return value end
+    ffi.C.usleep(20000)
+  end
+  error("waited in vain for " .. what .. "\n" .. (path and support.read(path) or ""), 2)
+end
+
+-- Does a process run? One that has ended and was not waited for does not.
+function support.alive(pid)
+  local status = support.read("/proc/" .. pid .. "/stat")
+  return status ~= nil and not status:find(") Z", 1, true)
+end
+
+-- Start a command in the background, its output into a file; gives its process.
+function support.background(command, path)
+  return tonumber((support.run(("{ %s; } >%s 2>&1 & echo $!"):format("exec " .. command, path))))
 end
 
 return support

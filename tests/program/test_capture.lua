@@ -16,23 +16,9 @@ local folder = support.folder()
 local name = "test-capture-" .. ffi.C.getpid()
 local running
 
-local function wait(what, done)
-  for _ = 1, 1000 do
-    if done() then return end
-    os.execute("sleep 0.02")
-  end
-  error("waited in vain for " .. what, 2)
-end
+local wait, alive = support.wait, support.alive
 
-local function alive(pid)
-  local status = support.read("/proc/" .. pid .. "/stat")
-  return status ~= nil and not status:find(") Z", 1, true)
-end
-
-local function background(command, output)
-  support.run(("%s >%s/%s 2>&1 & echo $! >%s/pid"):format(command, folder, output, folder))
-  return tonumber(support.read(folder .. "/pid"))
-end
+local function background(command, output) return support.background(command, folder .. "/" .. output) end
 
 local function nf(arguments) return support.run("'" .. support.nf .. "' " .. arguments) end
 

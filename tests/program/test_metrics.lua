@@ -13,18 +13,7 @@ local GRAPH = [[return { apps = { source = { "basic.source", rate = "10Kpps", si
   links = { %s } }]]
 local PLAIN = GRAPH:format("", '"source -> sink"')
 
-local function wait(what, done)
-  for _ = 1, 500 do
-    if done() then return end
-    ffi.C.usleep(20000)
-  end
-  error("waited in vain for " .. what, 2)
-end
-
-local function alive(pid)
-  local status = support.read("/proc/" .. pid .. "/stat")
-  return status ~= nil and not status:find(") Z", 1, true)
-end
+local wait, alive = support.wait, support.alive
 
 function TestMetrics:setUp()
   if select(2, support.run("command -v curl")) ~= 0 then lu.skip("curl is not installed") end

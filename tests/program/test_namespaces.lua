@@ -14,25 +14,13 @@ local a, b, running
 
 TestNamespaces = {}
 
-local function wait(what, done)
-  for _ = 1, 500 do
-    if done() then return end
-    os.execute("sleep 0.02")
-  end
-  error("waited in vain for " .. what, 2)
-end
-
-local function alive(pid)
-  local status = support.read("/proc/" .. pid .. "/stat")
-  return status ~= nil and not status:find(") Z", 1, true)
-end
+local wait, alive = support.wait, support.alive
 
 -- Start a command in the background; gives { pid, file of its output }.
 local started = {}
 local function background(command)
   local path = ("%s/%d.out"):format(folder, #started)
-  support.run(("%s >%s 2>&1 & echo $! >%s/pid"):format(command, path, folder))
-  local entry = { pid = tonumber(support.read(folder .. "/pid")), path = path }
+  local entry = { pid = support.background(command, path), path = path }
   started[#started + 1] = entry
   return entry
 end

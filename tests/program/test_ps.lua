@@ -10,11 +10,7 @@ ffi.cdef("int close(int fd);")
 local folder = support.folder()
 local function run(arguments) return support.run("'" .. support.nf .. "' " .. arguments) end
 
--- Does a process run? One that ended may be there until somebody asks how it ended.
-local function alive(pid)
-  local state = (support.read("/proc/" .. pid .. "/stat") or ""):match("%) (%u)")
-  return state ~= nil and state ~= "Z"
-end
+local alive = support.alive
 
 local function bytes(header)
   return instance.bytes({ { time = 1, entries = instance.join(instance.app(0, "a", { received = 5 }), instance.app(1, "b", {}),

@@ -14,23 +14,9 @@ local running
 
 TestReload = {}
 
-local function wait(what, done)
-  for _ = 1, 1000 do
-    if done() then return end
-    os.execute("sleep 0.02")
-  end
-  error("waited in vain for " .. what, 2)
-end
+local wait, alive = support.wait, support.alive
 
-local function alive(pid)
-  local status = support.read("/proc/" .. pid .. "/stat")
-  return status ~= nil and not status:find(") Z", 1, true)
-end
-
-local function background(command)
-  support.run(("%s >%s/output 2>&1 & echo $! >%s/pid"):format(command, folder, folder))
-  return tonumber(support.read(folder .. "/pid"))
-end
+local function background(command) return support.background(command, folder .. "/output") end
 
 local function file(text, path)
   path = folder .. "/" .. (path or "graph.lua")

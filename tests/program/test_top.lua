@@ -322,13 +322,7 @@ function TestTop:testMistakes()
   lu.assertEquals(text, "nf top: there is no nf with the name 'no-such-nf'\n")
 end
 
-local function wait(what, done)
-  for _ = 1, 500 do
-    if done() then return end
-    ffi.C.usleep(20000)
-  end
-  error("waited in vain for " .. what, 2)
-end
+local wait = support.wait
 
 local GRAPH = [[return { apps = { source = { "basic.source", rate = "10Kpps", sizes = 60 }, %s sink = { "basic.sink" } },
   links = { %s } }]]

@@ -11,19 +11,8 @@ local running
 
 TestWorkers = {}
 
-local function wait(what, done)
-  for _ = 1, 1000 do
-    local value = done()
-    if value then return value end
-    os.execute("sleep 0.02")
-  end
-  error("waited in vain for " .. what .. "\n" .. (support.read(folder .. "/output") or ""), 2)
-end
-
-local function alive(pid)
-  local status = support.read("/proc/" .. pid .. "/stat")
-  return status ~= nil and not status:find(") Z", 1, true)
-end
+local alive = support.alive
+local function wait(what, done) return support.wait(what, done, folder .. "/output") end
 
 local function file(text, path)
   path = folder .. "/" .. (path or "graph.lua")

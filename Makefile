@@ -6,6 +6,7 @@
 #                                TESTS="tests/unit tests/apps/test_tee.lua" runs some
 #   make bench                   all benchmarks; BENCH="basic --json" some
 #   make fuzz                    each fuzz harness for a minute
+#   make soak                    an hour of traffic, reloads and deaths, with a report; SOAK=SECONDS another time
 #   make lint                    luacheck, gcc and clang without a warning, generated pages up to date
 #   make docs                    the generated page docs/apps.md
 #   make install                 the binary, its manual page and the completion for bash, below PREFIX=/usr/local
@@ -280,7 +281,7 @@ OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-.PHONY: all deps demo check bench lint fuzz docs install deb clean help
+.PHONY: all deps demo check bench lint fuzz soak docs install deb clean help
 .DEFAULT_GOAL := all
 
 all: $(NF)
@@ -389,6 +390,10 @@ check: deps
 # All benchmarks; BENCH names some, with options: make bench BENCH="basic --json".
 bench: all
 	@./$(NF) bench $(BENCH)
+
+# Traffic, reloads, deaths, captures and metrics at once, for SOAK seconds; the report is a table.
+soak: all
+	@./$(NF) lua tests/soak.lua $(NF)
 
 # What people and machines read but the compiler does not: Lua, warnings of two compilers, generated pages.
 lint: deps

@@ -60,6 +60,7 @@ void engine_set_stats(struct engine *engine, struct stats *stats, uint32_t worke
 {
 	engine->stats = stats;
 	engine->worker = worker;
+	engine->block = stats != NULL ? stats_block(stats, worker) : NULL;
 }
 
 enum engine_state engine_state(const struct engine *engine)
@@ -70,6 +71,8 @@ enum engine_state engine_state(const struct engine *engine)
 static void set_state(struct engine *engine, enum engine_state state)
 {
 	__atomic_store_n(&engine->state, (int)state, __ATOMIC_RELAXED);
+	if (engine->block != NULL)
+		__atomic_store_n(&engine->block->state, (uint32_t)state, __ATOMIC_RELAXED);
 }
 
 uint64_t engine_breaths(const struct engine *engine)
@@ -284,6 +287,8 @@ uint64_t engine_breathe(struct engine *engine)
 	if (engine->marked > 0)
 		engine_residence_look(engine);
 	__atomic_store_n(&engine->breaths, engine->breaths + 1, __ATOMIC_RELAXED);
+	if (engine->block != NULL)
+		__atomic_store_n(&engine->block->breaths, engine->breaths, __ATOMIC_RELAXED);
 	if (clock_now() >= engine->next_tick_ns)
 		tick(engine);
 	return moved;

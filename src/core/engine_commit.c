@@ -137,7 +137,7 @@ static void commit(struct engine *engine, struct engine_plan *plan)
 	if (plan->growth != NULL)
 		memory_growth_commit(plan->growth);
 	if (plan->stats != NULL)
-		engine->stats = plan->stats;
+		engine_set_stats(engine, plan->stats, engine->worker);
 	for (uint32_t i = 0; i < wiring->link_count; i++) {
 		wiring->link[i]->name = wiring->graph->link[i].name;
 		wiring->link[i]->number = i;

@@ -78,6 +78,7 @@ struct engine {
 	struct ledger retired;                  /* flow totals of apps and links that are gone */
 	struct ledger published;                /* the ledger of the last statistics */
 	struct stats *stats;
+	struct stats_block *block;              /* of the statistics; NULL: none */
 	uint32_t worker;
 };
 

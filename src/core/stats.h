@@ -43,6 +43,7 @@ struct stats_block {
 	uint32_t count;                 /* entries */
 	uint32_t state;                 /* enum engine_state of the worker */
 	uint64_t entry, snapshot;       /* offsets in the file: count struct stats_entry, count uint64_t */
+	uint64_t breaths;               /* the watchdog's heartbeat: written in each breath, also when virtual time stands still */
 };
 struct stats;                           /* an open file */
 

@@ -150,7 +150,7 @@ static void release(struct supervisor *s)
 			s->child[i].released = true;
 			s->child[i].breathless = 0;
 			s->child[i].breathes = false;
-			s->child[i].sequence = __atomic_load_n(&stats_block(s->result->stats, i)->sequence, __ATOMIC_RELAXED);
+			s->child[i].breaths = __atomic_load_n(&stats_block(s->result->stats, i)->breaths, __ATOMIC_RELAXED);
 			if (s->child[i].died)
 				log_warn("worker '%s' is back after %.1f ms", s->graph->worker[i].name,
 					(double)(clock_system_ns() - s->child[i].died_ns) / 1e6);
@@ -293,12 +293,14 @@ static bool is_breathing(struct supervisor *s, uint32_t number)
 {
 	struct child *child = &s->child[number];
 	const struct stats_block *block = stats_block(s->result->stats, number);
-	uint64_t sequence = __atomic_load_n(&block->sequence, __ATOMIC_RELAXED);
+	uint64_t breaths = __atomic_load_n(&block->breaths, __ATOMIC_RELAXED);
+	uint32_t state = __atomic_load_n(&block->state, __ATOMIC_RELAXED);
 
+	/* One that ends may wait for a disk; the user decides how long. */
 	if (child->pid == 0 || !child->released || child->ended || s->reload.phase == RELOAD_COMMITTING ||
-		sequence != child->sequence || __atomic_load_n(&block->state, __ATOMIC_RELAXED) == ENGINE_ENDED) {
-		child->breathes = child->breathes || (child->released && sequence != child->sequence);
-		child->sequence = sequence;
+		breaths != child->breaths || state == ENGINE_DRAINING || state == ENGINE_ENDED) {
+		child->breathes = child->breathes || (child->released && breaths != child->breaths);
+		child->breaths = breaths;
 		return true;
 	}
 	return !child->breathes;

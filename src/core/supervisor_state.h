@@ -14,7 +14,7 @@ struct child {
 	int control, resource;          /* our ends of its sockets; -1 */
 	bool ready, released, ended;    /* has prepared; was told to go; has said that it ends */
 	uint64_t died_ns;               /* when it died last */
-	uint64_t sequence;              /* the watchdog's: that of its statistics when it was looked at last, */
+	uint64_t breaths;               /* the watchdog's: the heartbeat when it was looked at last, */
 	uint32_t breathless;            /* and how many looks ago that was */
 	bool breathes;                  /* has published something since it was released */
 	bool died;                      /* once: the next one is a successor */

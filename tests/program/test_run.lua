@@ -193,6 +193,14 @@ function TestRun:testSeveralWorkersEachWithAGraph()
   lu.assertStrContains(text, "--single-process runs one worker")
 end
 
+-- Virtual time stands still while a source without a rate sends: statistics and watchdog must not depend on it.
+function TestRun:testAFlowInWhichVirtualTimeStandsStillIsNotTakenForDead()
+  local text, code = support.run(("timeout -s TERM 2.5 %s run --name %s --clock virtual %s"):format(support.nf, name, config(FLOW)))
+  lu.assertEquals(code, 124, text)
+  lu.assertStrContains(text, "it balances")
+  lu.assertNotStrContains(text, "has not breathed")
+end
+
 function TestRun:testTheSamePerSeedUnderAVirtualClock()
   local path = config([[return { apps = { source = { "basic.source", number = 10000 }, drop = { "basic.drop", probability = 0.3 },
     sink = { "basic.sink" } }, links = { "source -> drop -> sink" } }]])

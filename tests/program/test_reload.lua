@@ -212,6 +212,7 @@ function TestReload:testABusyDeviceIsToldAndNothingChanges()
 end
 
 function TestReload:testAWorkerThatDiesMeanwhile()
+  local meanwhile = 0
   start(PLAIN)
   for i = 1, 4 do       -- five deaths within a minute end a run, on purpose
     local worker = children(running)
@@ -221,7 +222,11 @@ function TestReload:testAWorkerThatDiesMeanwhile()
     support.run(("(sleep 0.15; kill -9 %d) & exec %s reload %s %s >%s/text 2>&1; true"):format(worker, support.nf, name,
       file(flow([[slow = { "slow" }]], [["source -> slow -> sink"]])), folder))
     local told = support.read(folder .. "/text")
-    lu.assertTrue(told:find("ended meanwhile", 1, true) ~= nil or told:find("cannot be told", 1, true) ~= nil, told)
+    if told:find("ended meanwhile", 1, true) or told:find("cannot be told", 1, true) then
+      meanwhile = meanwhile + 1
+    else        -- on a busy machine the request comes when the next worker is already there
+      lu.assertStrContains(told, "packets lost   0")
+    end
     wait("the next worker", function()
       local now = children(running)
       return now and now ~= worker and nf("stats --interval 0 " .. name):find("running", 1, true)
@@ -229,6 +234,7 @@ function TestReload:testAWorkerThatDiesMeanwhile()
     local _, code = nf(("reload %s %s"):format(name, file(PLAIN)))
     lu.assertEquals(code, 0, "reload after death " .. i)
   end
+  lu.assertTrue(meanwhile > 0)
   stop()
 end
 

@@ -67,7 +67,9 @@ function TestGraph:testEvaluationIsLimitedInTime()
     lu.assertEquals(messages, { "text: is not done after 1 seconds (an endless loop?)" })
   end
   -- What it had started has ended with it.
-  lu.assertEquals((support.run("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep 77.2[5] '")), "0\n")
+  support.wait("the end of what it had started", function()
+    return support.run("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep 77.2[5] '") == "0\n"
+  end)
 end
 
 function TestGraph:testEvaluationIsLimitedInMemory()

@@ -59,7 +59,8 @@ local function worker(t, extra)
       { { "too-long", n / 10 }, { "stop", 0 } }),
     instance.app(1, "source", { created = n, packets = n, cycles = n * 20 }),
     extra or {},
-    instance.link(0, "source.output -> filter.input", { sent = n, received = n > 512 and n - 512 or n, bytes = n * 100, dropped = t }),
+    instance.link(0, "source.output -> filter.input", { sent = n, received = n > 512 and n - 512 or n, bytes = n * 100, dropped = t,
+      ["residence-p50"] = 1500, ["residence-p99"] = 24800000 }),
     instance.engine({ breaths = 10 * t, sleeps = t, buckets = { [8] = 90 * t, [20] = 9 * t, [28] = t } },
       { created = n, dropped = n / 10, taken = n, returned = n })) }
 end
@@ -87,7 +88,7 @@ function TestTop:testRatesCostsAndShares()
   lu.assertEquals({ filter.held, filter.total, filter.dropped }, { 3, 3000, 300 })
   local link = m.link[0]
   lu.assertAlmostEquals(link.packets, 1000, 1e-3)
-  lu.assertEquals({ link.waiting, link.bytes, link.dropped }, { 512, 300000, 3 })
+  lu.assertEquals({ link.waiting, link.bytes, link.dropped, link.p50, link.p99 }, { 512, 300000, 3, 1500, 24800000 })
   local w = m.worker[0]
   lu.assertAlmostEquals(w.packets, 1000, 1e-3)
   lu.assertAlmostEquals(w.drops, 101, 1e-3)
@@ -243,9 +244,37 @@ function TestTop:testEveryViewFitsTheTerminal()
     "filter                1 k   800 k   50.0    50.0   0.0     3     100 too-long",
     "source                1 k   800 k   20.0    20.0   0.0     0       0" })
   view.kind = "VIEW_LINKS"
-  lu.assertEquals(lines(view, m, 80)[2], "source.output -> filter.in~       1 k   800 k  512    50    0 ns    0 ns       1")
+  lu.assertEquals(lines(view, m, 80), {
+    "LINK                        PACKETS/S  BITS/S WAIT FILL%     P50     P99 DROPS/S",
+    "source.out~ -> filter.input       1 k   800 k  512    50  1.5 us 24.8 ms       1" })
+  lu.assertStrContains(lines(view, m, 84)[2], "source.output -> filter.input  ")
   view.kind = "VIEW_WORKERS"
   lu.assertStrContains(lines(view, m, 80)[2], "1:running")
+end
+
+-- Both ends of a link can be told at any width; of a short end the other has the room.
+function TestTop:testNamesOfLinksAreCutAtBothEnds()
+  local view = ffi.new("struct view", { kind = "VIEW_LINKS" })
+  for name, cut in pairs({
+    ["a.x -> " .. ("b"):rep(50)] = "a.x -> " .. ("b"):rep(19) .. "~",
+    [("a"):rep(50) .. " -> b.x"] = ("a"):rep(19) .. "~ -> b.x",
+    [("a"):rep(50) .. " -> " .. ("b"):rep(50)] = ("a"):rep(10) .. "~ -> " .. ("b"):rep(11) .. "~",
+    [("a"):rep(11) .. " -> " .. ("b"):rep(12)] = ("a"):rep(11) .. " -> " .. ("b"):rep(12),
+    [("a"):rep(12) .. " -> " .. ("b"):rep(12)] = ("a"):rep(10) .. "~ -> " .. ("b"):rep(12),
+  }) do
+    local one = { pid = 1, entries = instance.join(instance.link(0, name, {}), instance.engine({}, {})) }
+    local reading = self:read({ one })
+    lu.assertEquals(lines(view, measure(reading, reading), 80)[2]:sub(1, 27), (cut .. (" "):rep(27)):sub(1, 27))
+  end
+end
+
+function TestTop:testLinksAreSortedByHowLongPacketsStay()
+  local one = { pid = 1, entries = instance.join(instance.link(0, "a.x -> b.x", { ["residence-p99"] = 900 }),
+    instance.link(1, "b.x -> c.x", { ["residence-p99"] = 1100 }), instance.engine({}, {})) }
+  local reading = self:read({ one })
+  local view = ffi.new("struct view", { kind = "VIEW_LINKS" })
+  lu.assertTrue(nf.view_sort_by(view, "p99"))
+  lu.assertEquals(first_words(lines(view, measure(reading, reading), 80)), { "b.x", "a.x" })
 end
 
 function TestTop:testSorting()
@@ -365,7 +394,11 @@ function TestTop:testTheScreen()
   shows("\nsource ")
   lu.assertStrContains(shows("q quit"), "nf top " .. self.name)
   tmux("send-keys l")
-  shows("source.output -> sink.input")
+  -- A packet stays longer than no time on a link: the worker samples, nf top shows it.
+  wait("how long packets stay", function()
+    local row = tmux("capture-pane -p"):match("\nsource%.output %-> sink%.input([^\n]*)")
+    return row and row:match("[1-9][%d.]* [num]?s +[1-9][%d.]* [num]?s +%d+$")
+  end)
   tmux("send-keys s s")
   shows("links by PACKETS/S")
   tmux("send-keys r")

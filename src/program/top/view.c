@@ -6,14 +6,14 @@
 
 const char *const view_names[] = { "apps", "links", "drops", "workers", NULL };
 
-enum format { NAME, TEXT, RATE, NUMBER, TENTH, PERCENT, DURATION, FILL };
+enum format { NAME, JOINED, TEXT, RATE, NUMBER, TENTH, PERCENT, DURATION, FILL };
 
 /* A column of a view: which field of its rows it shows, and how. */
 struct column {
 	const char *title;
 	uint32_t width;                 /* 0: what the others leave */
 	enum format format;
-	size_t offset;                  /* of a double, or of a const char * for NAME and TEXT */
+	size_t offset;                  /* of a double; of a const char * for NAME, TEXT and JOINED, the name of a link */
 };
 
 #define APP(field) offsetof(struct measure_app, field)
@@ -26,7 +26,7 @@ static const struct column app_columns[] = {
 
 #define LINK(field) offsetof(struct measure_link, field)
 static const struct column link_columns[] = {
-	{ "LINK", 0, NAME, LINK(name) }, { "PACKETS/S", 9, RATE, LINK(packets) }, { "BITS/S", 7, RATE, LINK(bits) },
+	{ "LINK", 0, JOINED, LINK(name) }, { "PACKETS/S", 9, RATE, LINK(packets) }, { "BITS/S", 7, RATE, LINK(bits) },
 	{ "WAIT", 4, NUMBER, LINK(waiting) }, { "FILL%", 5, FILL, LINK(waiting) }, { "P50", 7, DURATION, LINK(p50) },
 	{ "P99", 7, DURATION, LINK(p99) }, { "DROPS/S", 7, RATE, LINK(drops) },
 	{ NULL, 0, NAME, 0 },
@@ -34,7 +34,7 @@ static const struct column link_columns[] = {
 
 #define COUNT(field) offsetof(struct measure_count, field)
 static const struct column count_columns[] = {
-	{ "OWNER", 0, NAME, COUNT(name) }, { "WHAT", 24, TEXT, COUNT(what) }, { "KIND", 7, TEXT, COUNT(kind) },
+	{ "OWNER", 0, JOINED, COUNT(name) }, { "WHAT", 24, TEXT, COUNT(what) }, { "KIND", 7, TEXT, COUNT(kind) },
 	{ "PER-S", 8, RATE, COUNT(rate) }, { "TOTAL", 14, NUMBER, COUNT(total) }, { NULL, 0, NAME, 0 },
 };
 
@@ -167,6 +167,31 @@ static size_t add_cell(char *line, size_t at, uint32_t width, bool right, const 
 	return at + (size_t)sprintf(line + at, right ? "%*s" : "%-*s", (int)width, text);
 }
 
+/* Cut "from -> to" on both sides of the arrow, so that both ends can still be told; of a side that is short the other has the rest.
+ * A text without an arrow stays as it is. */
+static void cut_link(char *text, uint32_t width)
+{
+	char *arrow = strstr(text, " -> "), whole[VIEW_WIDE];
+	uint32_t from, to, room = width - 4;
+
+	if (arrow == NULL || strlen(text) <= width)
+		return;
+	snprintf(whole, sizeof(whole), "%s", arrow + 4);
+	from = (uint32_t)(arrow - text);
+	to = (uint32_t)strlen(whole);
+	if (from <= room / 2)
+		to = room - from;
+	else if (to <= room / 2)
+		from = room - to;
+	else
+		to = room - (from = room / 2);
+	if (arrow > text + from)
+		text[from - 1] = '~';
+	if (strlen(whole) > to)
+		strcpy(whole + to - 1, "~");
+	sprintf(text + from, " -> %s", whole);
+}
+
 /* "12.5", and without the fraction from 1000 on. */
 static void tenth(double number, char text[FIGURE_SIZE])
 {
@@ -180,6 +205,7 @@ static void cell_text(const struct column *column, const void *row, bool workers
 
 	switch (column->format) {
 	case NAME:
+	case JOINED:
 		snprintf(text, size, workers ? "%u:%s" : "%.0u%s", workers ? worker_of(row) + 1 : 0, text_at(row, column));
 		break;
 	case TEXT:
@@ -229,6 +255,8 @@ static char *make_line(const struct column *columns, const void *row, uint32_t w
 			cell_text(&columns[i], row, workers, text, sizeof(text));
 		else
 			snprintf(text, sizeof(text), "%s", columns[i].title);
+		if (columns[i].format == JOINED && row != NULL)
+			cut_link(text, name);
 		if (i > 0)
 			line[at++] = ' ';
 		at = add_cell(line, at, columns[i].width > 0 ? columns[i].width : name, columns[i].format > TEXT, text);

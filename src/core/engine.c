@@ -239,6 +239,13 @@ static __attribute__((noinline)) uint64_t move_probed(struct engine *engine, str
 	return moved + push(engine, cost, true);
 }
 
+void engine_push(struct engine *engine)
+{
+	struct cost cost = { .weight = 0 };
+
+	push(engine, &cost, false);
+}
+
 /* House-keeping of the packet thread, each millisecond. */
 static void tick(struct engine *engine)
 {

@@ -4,6 +4,11 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+enum {
+	OTHERS_NS = 100000000,          /* a worker that has not ended its links by then has died, or waits for us */
+	RUN_OUT_PASSES = 16
+};
+
 /* Where do the packets of a link that goes belong now: the new link of the same output, else of the same input. */
 static struct link *heir(const struct engine_plan *plan, const struct engine_wiring *old, uint32_t number)
 {
@@ -128,12 +133,32 @@ static void flush(const struct engine_plan *plan, const struct engine_wiring *ol
 			old->app[i]->class->flush(old->app[i]);
 }
 
+/* Does a link that goes hold packets that belong to no link of the new graph? */
+static bool has_stranded(const struct engine_plan *plan, const struct engine_wiring *old)
+{
+	for (uint32_t i = 0; i < old->link_count; i++)
+		if (plan->link_leaves[i] && link_waiting(old->link[i]) > 0 && heir(plan, old, i) == NULL)
+			return true;
+	return false;
+}
+
+/* The old graph goes to its end without a pull: what is on its way to apps that leave gets there, as far as there is room. */
+static void run_out(struct engine *engine, const struct engine_plan *plan)
+{
+	flush(plan, engine->wiring);
+	for (uint32_t i = 0; i < RUN_OUT_PASSES && has_stranded(plan, engine->wiring); i++) {
+		engine_push(engine);
+		flush(plan, engine->wiring);
+	}
+}
+
 /* Packet thread, between two breaths; or before the first. */
 static void commit(struct engine *engine, struct engine_plan *plan)
 {
 	struct engine_wiring *old = engine->wiring, *wiring = plan->wiring;
 	uint64_t start = clock_cycles(), dropped = dropped_by(old->app, old->app_count);
 
+	run_out(engine, plan);
 	if (plan->growth != NULL)
 		memory_growth_commit(plan->growth);
 	if (plan->stats != NULL)
@@ -155,7 +180,6 @@ static void commit(struct engine *engine, struct engine_plan *plan)
 		if (app->class->commit != NULL)
 			app->class->commit(app, plan->continues[i] ? before : NULL);
 	}
-	flush(plan, old);
 	move_packets(engine, plan);
 	/* The old instances' last call; they still have their old links, whose packets have moved on. */
 	for (uint32_t i = 0; i < wiring->app_count; i++)
@@ -199,9 +223,31 @@ struct engine_receipt engine_receipt(const struct engine_plan *plan)
 	return plan->receipt;
 }
 
+/* An app that brings in what another worker sends, and that worker has not ended the link yet. */
+static bool is_sent_to(const struct app *app)
+{
+	return app != NULL && app->class->inner && !app->ended;
+}
+
+/* Links from other workers go: each ends at the commit of the worker that sends into it. Until then all goes on as before. */
+static bool waits_for_others(const struct engine *engine, const struct engine_plan *plan)
+{
+	bool waits = false;
+
+	for (uint32_t i = 0; i < engine->wiring->app_count; i++)
+		waits = waits || (plan->leaves[i] && is_sent_to(engine->wiring->app[i]));
+	for (uint32_t i = 0; i < plan->wiring->app_count; i++)
+		waits = waits || is_sent_to(plan->predecessor[i]);
+	return waits && clock_system_ns() < plan->until_ns;
+}
+
 void engine_commit_pending(struct engine *engine)
 {
-	struct engine_plan *plan = __atomic_exchange_n(&engine->pending, NULL, __ATOMIC_ACQUIRE);
+	struct engine_plan *plan = __atomic_load_n(&engine->pending, __ATOMIC_ACQUIRE);
+
+	if (plan == NULL || waits_for_others(engine, plan))
+		return;
+	plan = __atomic_exchange_n(&engine->pending, NULL, __ATOMIC_ACQUIRE);
 
 	if (plan == NULL)
 		return;         /* the engine was about to end, and the other thread has done it */
@@ -220,6 +266,7 @@ void engine_commit(struct engine *engine, struct engine_plan *plan)
 		commit(engine, plan);
 		return;
 	}
+	plan->until_ns = clock_system_ns() + OTHERS_NS;
 	__atomic_store_n(&engine->pending, plan, __ATOMIC_RELEASE);
 	eventfd_write(engine->wake_fd, 1);
 	for (;;) {

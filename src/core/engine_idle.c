@@ -251,6 +251,8 @@ bool engine_rest(struct engine *engine)
 	uint64_t now, wake = earliest_wake(engine), ns;
 
 	tell_over(engine->wiring);
+	if (__atomic_load_n(&engine->pending, __ATOMIC_RELAXED) != NULL)
+		return true;            /* a reload waits for other workers to end their links */
 	if (clock_virtual)
 		return advance(engine, wake);
 	if (wake == CLOCK_NEVER && is_over(engine))

@@ -92,10 +92,14 @@ struct engine_plan {
 	bool *leaves;                           /* per old app: not in the new graph */
 	bool *link_leaves;                      /* per old link */
 	bool *link_fresh;                       /* per new link */
+	uint64_t until_ns;                      /* clock_system_ns() at which it is committed though other workers still send */
 	struct engine_receipt receipt;
 	struct stats *stats;                    /* NULL: as before */
 	struct memory_growth *growth;           /* NULL: none */
 };
+
+/* engine.c */
+void engine_push(struct engine *engine);                /* let every app move on what waits, once, outside of a breath */
 
 /* engine_wiring.c */
 void *engine_zeroed(uint64_t count, size_t bytes);      /* never of size 0 */

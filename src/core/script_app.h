@@ -42,6 +42,7 @@ struct script {
 	uint32_t *waited, *grant;       /* per input: what this call may still take, what of it has room at the outputs */
 	struct random random;
 	uint64_t budget_ns;
+	uint32_t entered;               /* calls, as long as they are the first ones */
 	uint32_t holds;                 /* packets that it may keep between calls */
 	int line[SCRIPT_TOP];           /* where its functions begin; 0: unknown */
 

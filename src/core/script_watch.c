@@ -27,6 +27,8 @@
 #include <unistd.h>
 
 enum { PATIENCE = 10, STUCK = 100, LATE = 100, RANGES = 256, WATCH_SIGNAL = SIGVTALRM };
+/* The first calls of an app meet memory that nobody has touched, and LuaJIT compiles what they do: they may take longer. */
+enum { WARM_CALLS = 1000, WARM_NS = 20000000 };
 
 /* The executable parts of all loaded objects; those of the binary itself come first. */
 static struct range {
@@ -98,6 +100,12 @@ static uintptr_t program_counter(const ucontext_t *context)
 #endif
 }
 
+/* What the present call may take beyond its budget. */
+static uint64_t warm_ns(const struct script *s)
+{
+	return s->entered <= WARM_CALLS ? WARM_NS : 0;
+}
+
 /* Raises an error at each instruction until the call is left. The first time, keep the place. */
 static void hook(lua_State *L, lua_Debug *at)
 {
@@ -166,8 +174,8 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 		seen_cpu_ns = now;
 	}
 	used = now - seen_cpu_ns;
-	if (used > s->budget_ns)
-		act(s, place_of(program_counter(context)), used);
+	if (used > s->budget_ns + warm_ns(s))
+		act(s, place_of(program_counter(context)), used - warm_ns(s));
 	errno = saved;
 }
 
@@ -192,6 +200,7 @@ void script_watch_overflow(const void *context)
 void script_watch_enter(struct script *s)
 {
 	calls++;
+	s->entered += s->entered <= WARM_CALLS;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	watched = s;
 }

@@ -50,7 +50,7 @@ end
 
 -- The graphs, which follow one another in a circle.
 local GRAPH = [[return { workers = {
-  { apps = { source = { "basic.source", sizes = "imix", rate = "50Kpps", ipv4 = { src_count = 100 }, udp = { src_count = 50 } },
+  { apps = { source = { "basic.source", sizes = "imix", rate = "20Kpps", ipv4 = { src_count = 100 }, udp = { src_count = 50 } },
       tee = { "basic.tee" }, near = { "basic.sink" }, a = { %s }, %s },
     links = { %s, "tee.a -> w2:cut.input", "tee.b -> near", %s } },
   { apps = { cut = { "basic.truncate", length = %d }, sample = { "basic.sample", n = %d }, join = { "basic.join" },
@@ -212,7 +212,7 @@ local function start(taps)
   list = graphs(taps)
   support.write(folder .. "/graph.lua", list[1].text)
   began = os.time()
-  supervisor = background(("%s run --name %s --metrics 0 %s/graph.lua"):format(support.nf, name, folder), log_path)
+  supervisor = background(("%s run --name %s --idle wait --metrics 0 %s/graph.lua"):format(support.nf, name, folder), log_path)
   address = wait(10, function () return (support.read(log_path) or ""):match("metrics: (%S+)") end)
   local ready = address and wait(10, function () return select(2, nf("stats --interval 0 " .. name)) == 0 end)
   if not ready then error("nf does not start: " .. (support.read(log_path) or ""), 0) end

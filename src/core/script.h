@@ -71,8 +71,13 @@ extern bool script_compiles;
 struct app;
 const char *script_app_cause(const struct app *app);
 
-/* The exit code of a worker that the watch had to end, because an `unsafe` app did not come back from a call of C. */
+/* The exit code of a worker that the watch had to end, because an `unsafe` app did not come back from a call of C; what is called
+ * with the app's name before, within a signal handler (NULL: nothing). */
 enum { SCRIPT_EXIT_STUCK = 98 };
+extern void (*script_on_stuck)(const char *app);
+
+/* Put an app in Lua into quarantine from outside, before its engine runs; nothing when it is none. */
+void script_app_quarantine(struct app *app, const char *cause);
 
 /* The watch over Lua apps' time, by a timer of the packet thread. Started by the engine when a graph has Lua apps. */
 int script_watch_start(void) __attribute__((warn_unused_result));

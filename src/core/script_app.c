@@ -33,6 +33,16 @@ static void quarantine(struct script *s)
 	job_submit(&s->report);
 }
 
+void script_app_quarantine(struct app *app, const char *cause)
+{
+	struct script *s = script_of(app);
+
+	if (app->class->module == NULL || s->quarantined)
+		return;
+	snprintf(s->cause, sizeof(s->cause), "%s", cause);
+	quarantine(s);
+}
+
 static const char *const function_name[SCRIPT_TOP] = { [SCRIPT_PUSH] = "push", [SCRIPT_PULL] = "pull", [SCRIPT_TICK] = "tick",
 	[SCRIPT_RELINK] = "link" };
 

@@ -135,9 +135,13 @@ static __attribute__((noreturn)) void leave(struct script *s)
 	siglongjmp(s->leave, 1);
 }
 
+void (*script_on_stuck)(const char *app);
+
 /* End the worker with the message of this app. */
 static __attribute__((noreturn)) void give_up(const struct script *s)
 {
+	if (script_on_stuck != NULL)
+		script_on_stuck(s->app.name);
 	if (write(STDERR_FILENO, s->stuck, strlen(s->stuck)) < 0)
 		_exit(SCRIPT_EXIT_STUCK);
 	_exit(SCRIPT_EXIT_STUCK);

@@ -76,6 +76,7 @@ static void be_worker(struct supervisor *s, uint32_t number, int control, int re
 	}
 	mallopt(M_ARENA_MAX, 1);                /* others would be made with calls that the sandbox does not allow */
 	options.successor = s->child[number].died;
+	options.stuck = &s->child[number].stuck;
 	code = worker_run(s->graph, number, &options, s->result->stats, control, &report);
 	_exit(code < 0 ? EXIT_WORKER : 0);
 }
@@ -173,6 +174,13 @@ int supervisor_order(struct supervisor *s, uint32_t number, const struct worker_
 	return code;
 }
 
+/* Keep the name of an app that a worker dies of; a reload forgets it. */
+static void add_stuck(struct worker_stuck *stuck, const char *app)
+{
+	if (stuck->count < WORKER_STUCKS)
+		snprintf(stuck->app[stuck->count++], WORKER_APP, "%.*s", WORKER_APP - 1, app);
+}
+
 /* One message of a worker. Hostile: its size and type are checked, its text ends where the buffer ends. */
 void supervisor_read_report(struct supervisor *s, uint32_t number)
 {
@@ -206,6 +214,8 @@ void supervisor_read_report(struct supervisor *s, uint32_t number)
 		log_error("worker '%s' made the system call '%s', which no worker makes; it is ended", s->graph->worker[number].name,
 			name);
 		kill(child->pid, SIGKILL);
+	} else if (code == 1 && report.type == WORKER_STUCK) {
+		add_stuck(&child->stuck, report.text);
 	} else if (code != 1 || !supervisor_reload_report(s, number, &report)) {
 		log_error("worker %u sent what no worker sends; it is ended", number + 1);
 		kill(child->pid, SIGKILL);

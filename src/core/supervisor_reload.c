@@ -179,6 +179,8 @@ static void finish(struct supervisor *s)
 	uint32_t lost;
 	char *text;
 
+	for (uint32_t w = 0; w < s->graph->worker_count; w++)
+		s->child[w].stuck.count = 0;
 	/* What one worker sent while the other had gone on already came in, and was dropped, here. */
 	s->graph = reload->graph;
 	lost = remove_interlinks(s);

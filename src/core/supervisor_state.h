@@ -19,6 +19,7 @@ struct child {
 	bool breathes;                  /* has published something since it was released */
 	bool died;                      /* once: the next one is a successor */
 	uint32_t deaths;                /* within the window */
+	struct worker_stuck stuck;      /* apps of the present graph that its predecessors have died of */
 	uint64_t first_death_ns, restart_ns;    /* restart_ns: CLOCK_NEVER unless it waits for its restart */
 	struct worker_report report;
 };

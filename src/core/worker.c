@@ -145,6 +145,28 @@ static int close_sandbox(struct worker *w)
 	return code;
 }
 
+static int report_socket = -1;
+
+/* Within a signal handler, and the last that this process does: tell which app it dies of. */
+static void tell_stuck(const char *app)
+{
+	static struct worker_report report = { .type = WORKER_STUCK };
+
+	strncpy(report.text, app, sizeof(report.text) - 1);
+	descriptor_send(report_socket, &report, sizeof(report), NULL, 0);
+}
+
+/* What has ended a predecessor is not run again. */
+static void quarantine_stuck(struct worker *w, const struct worker_stuck *stuck)
+{
+	for (uint32_t i = 0; stuck != NULL && i < stuck->count; i++) {
+		struct app *app = engine_app_find(w->engine, stuck->app[i]);
+
+		if (app != NULL)
+			script_app_quarantine(app, "a call of C did not come back, which ended the worker before this one");
+	}
+}
+
 static int prepare(struct worker *w, const struct worker_options *options, struct stats *stats)
 {
 	const struct graph_worker *graph = &w->graph->worker[w->number];
@@ -164,6 +186,9 @@ static int prepare(struct worker *w, const struct worker_options *options, struc
 	engine_retire(w->engine, plan);
 	if (options->successor && stats != NULL)
 		engine_restore(w->engine);
+	quarantine_stuck(w, options->stuck);
+	report_socket = w->socket;
+	script_on_stuck = w->socket >= 0 ? tell_stuck : NULL;
 	return 0;
 }
 

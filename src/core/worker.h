@@ -14,7 +14,15 @@
  *      COMMITTED -------------------->
  *      ENDED or FAILED -------------->                                               the end
  *      BROKE ------------------------>                                               a system call that no worker makes
+ *      STUCK ------------------------>                                               a Lua app's call of C does not come back
  */
+
+/* Lua apps that have ended a worker, since they did not come back: its successor does not run them. */
+enum { WORKER_STUCKS = 8, WORKER_APP = 64 };
+struct worker_stuck {
+	uint32_t count;
+	char app[WORKER_STUCKS][WORKER_APP];
+};
 
 /* What every worker of a run has in common. */
 struct worker_options {
@@ -24,15 +32,16 @@ struct worker_options {
 	bool sandbox;                   /* only the system calls of sandbox_calls */
 	bool successor;                 /* of a worker that has died: take over what it left */
 	int cpu;                        /* for the first worker without a cpu of its own; -1: anywhere */
+	const struct worker_stuck *stuck;       /* successor: what ended its predecessors; NULL: nothing */
 };
 
 /* What a worker tells the supervisor, one datagram each on a seqpacket socket. */
 enum worker_report_type { WORKER_READY = 1, WORKER_FAILED, WORKER_ENDED, WORKER_PREPARED, WORKER_REFUSED, WORKER_COMMITTED,
-	WORKER_BROKE };
+	WORKER_BROKE, WORKER_STUCK };
 
 struct worker_report {
 	uint32_t type;                  /* enum worker_report_type */
-	char text[ERROR_TEXT];          /* FAILED, REFUSED: why */
+	char text[ERROR_TEXT];          /* FAILED, REFUSED: why; STUCK: the app's name */
 	struct ledger ledger;           /* ENDED: at the end, before apps are freed */
 	uint32_t call;                  /* BROKE: its number */
 	uint32_t failed;                /* ENDED: apps that failed; text names the first */

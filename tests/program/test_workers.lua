@@ -233,4 +233,27 @@ function TestWorkers:testAWorkerThatDoesNotBreatheIsStartedAgain()
   lu.assertStrContains(stop(), "worker 'w1' has not breathed for a second; it is ended")
 end
 
+-- A worker that dies of a Lua app, which never comes back from a call of C, is started again without that app.
+function TestWorkers:testAnAppThatEndsItsWorkerIsQuarantinedInTheSuccessor()
+  file([[local ffi, link = require("ffi"), require("nf.link")
+    ffi.cdef("int pthread_spin_lock(volatile int *lock);")
+    local lock, seen = ffi.new("int[1]", 1), 0
+    return { name = "hang", help = "Never come back.", unsafe = true, inputs = { "input" }, outputs = { "output" },
+      push = function (self)
+        for _ = 1, link.count(self.input.input) do link.send(self.output.output, link.receive(self.input.input)) seen = seen + 1 end
+        if seen > 100 then ffi.C.pthread_spin_lock(lock) ffi.C.pthread_spin_lock(lock) end
+      end }]], "hang.lua")
+  start('return { apps = { source = { "basic.source", rate = "10Kpps" }, tee = { "basic.tee" }, hang = { "hang" }, ' ..
+    'one = { "basic.sink" }, two = { "basic.sink" } }, links = { "source -> tee.input", "tee.a -> hang.input", "hang -> one", ' ..
+    '"tee.b -> two" } }')
+  wait("the quarantine", function() return support.read(folder .. "/output"):find("is quarantined", 1, true) end)
+  local before = number(stats(), "two", "consumed")
+  wait("traffic", function() return (number(stats(), "two", "consumed") or 0) > before + 1000 end)
+  local text = stop()
+  lu.assertStrContains(text, "app 'hang' cannot be left")
+  lu.assertStrContains(text, "ended with code 98; it is started again")
+  lu.assertStrContains(text, "app 'hang' is quarantined: a call of C did not come back, which ended the worker before this one")
+  lu.assertStrContains(text, "workers that died and were started again: 1;")
+end
+
 os.exit(lu.LuaUnit.run())

@@ -4,6 +4,7 @@
 #   make demo                    install what is missing, build, send a real capture through a graph
 #   make check                   the same set-up, then all tests; the last line is 'N passed, N failed, N skipped';
 #                                TESTS="tests/unit tests/apps/test_tee.lua" runs some
+#   make check-qemu              the tests in a virtual machine alone
 #   make bench                   all benchmarks; BENCH="basic --json" some
 #   make fuzz                    each fuzz harness for a minute
 #   make soak                    an hour of traffic, reloads and deaths, with a report; SOAK=SECONDS another time
@@ -39,7 +40,8 @@ ALL_LDFLAGS = -pie -pthread -Wl,-E $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lmicrohttpd -lseccomp -lcap-ng -lncurses -ltinfo -lm -ldl
 
 PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev \
-	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl
+	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl \
+	qemu-system-x86 busybox-static
 
 # Each list ends with an empty line, so that adding a file is a change of one line.
 # Headers that Lua reads as they are, in the order of their dependence.
@@ -281,7 +283,7 @@ OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-.PHONY: all deps demo check bench lint fuzz soak docs install deb clean help
+.PHONY: all deps linux demo check check-qemu bench lint fuzz soak docs install deb clean help
 .DEFAULT_GOAL := all
 
 all: $(NF)
@@ -295,6 +297,16 @@ deps:
 	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; fi
+
+# A kernel for the virtual machine of tests/qemu: unpacked, not installed. Without one those tests are skipped.
+LINUX := build/linux
+linux: $(LINUX)/unpacked
+$(LINUX)/unpacked:
+	@mkdir -p $(LINUX) && cd $(LINUX) && package=$$(apt-cache depends linux-image-amd64 | awk '/Depends: linux-image/ { print $$2 }') && \
+	[ -n "$$package" ] && echo "unpacking $$package for virtual machines" && apt-get download -qq $$package 2>/dev/null && \
+	dpkg-deb --fsys-tarfile $${package}_*.deb | tar -x --wildcards './boot/vmlinuz*' './lib/modules/*/kernel/drivers/net/*' \
+		'./lib/modules/*/kernel/drivers/vfio/*' './lib/modules/*/kernel/virt/*' './lib/modules/*/kernel/net/*' && \
+	rm -f $${package}_*.deb && touch unpacked || echo 'no kernel for virtual machines: tests/qemu is skipped'
 
 $(NF): $(OBJECTS) $(BUILD)/files
 	$(call say,LINK,$@)
@@ -383,9 +395,14 @@ demo: deps
 	@printf '\nNext: change examples/demo.lua and run it again; build/nf help apps lists what a graph can be made of.\n'
 
 # All tests; what needs root, huge pages or a package that is not there is skipped, with the reason.
-check: deps
+check: deps linux
 	+@$(SUBMAKE) all
 	@./$(NF) lua tests/run.lua $(NF) $(TESTS)
+
+# Those in a virtual machine alone.
+check-qemu: deps linux
+	+@$(SUBMAKE) all
+	@./$(NF) lua tests/run.lua $(NF) tests/qemu
 
 # All benchmarks; BENCH names some, with options: make bench BENCH="basic --json".
 bench: all

@@ -59,7 +59,9 @@ local function make_initrd(folder, what)
     root, root, root))
   shell(("cp \"$(command -v busybox)\" '%s/bin/busybox'"):format(root))
   install(root, support.nf, "/nf")
-  for _, program in ipairs(what.programs or {}) do install(root, shell("command -v " .. program):gsub("%s+$", ""), "/programs/" .. program) end
+  for _, program in ipairs(what.programs or {}) do
+    install(root, shell("command -v " .. program):gsub("%s+$", ""), "/programs/" .. program)
+  end
   shell(("cp -r tests examples '%s/' && cp /usr/share/lua/5.1/luaunit.lua '%s/lua/' && rm -rf '%s/tests/fuzz'"):format(root, root, root))
   for i, module in ipairs(what.modules or {}) do
     shell(("cp \"$(find %s/lib/modules -name %s.ko)\" '%s/modules/'"):format(LINUX, module, root))
@@ -71,8 +73,9 @@ local function make_initrd(folder, what)
   return folder .. "/initrd.gz"
 end
 
--- Boot and run what.test there. what: modules (in the order of their needs), programs (of the host, in /programs: busybox takes its own for those in /bin), devices (QEMU's options),
--- append (the kernel's options), huge_pages, seconds. Gives all that the guest printed.
+-- Boot and run what.test there. what: modules (in the order of their needs), programs (of the host, in /programs: busybox takes
+-- its own for those in /bin), devices (QEMU's options), append (the kernel's options), huge_pages, seconds. Gives all that the
+-- guest printed.
 function qemu.boot(what)
   local folder = support.folder()
   local initrd = make_initrd(folder, what)

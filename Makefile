@@ -39,6 +39,9 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DNF_VERSION='"$(VERSION)"' $(OPT) $(ARCH)
 ALL_LDFLAGS = -pie -pthread -Wl,-E $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lmicrohttpd -lseccomp -lcap-ng -lncurses -ltinfo -lm -ldl
 
+# DPDK's hash table, for `nf bench table` to compare with, is a module of its own: nf does not need DPDK's libraries.
+DPDK := $(if $(SAN),,$(patsubst -I%,-isystem %,$(filter-out -march=%,$(shell pkg-config --cflags libdpdk 2>/dev/null))))
+
 PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev \
 	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl \
 	qemu-system-x86 busybox-static
@@ -86,6 +89,8 @@ PUBLIC := \
 	src/lib/traffic.h \
 	src/lib/fifo.h \
 	src/lib/heap.h \
+	src/lib/map.h \
+	src/lib/cuckoo.h \
 
 LUA := \
 	lua/nf/apps/forward.lua \
@@ -217,7 +222,9 @@ SOURCES := \
 	src/lib/icmp.c \
 	src/lib/ipv4.c \
 	src/lib/ipv6.c \
+	src/lib/map.c \
 	src/lib/siphash.c \
+	src/lib/cuckoo.c \
 	src/lib/tcp.c \
 	src/lib/token_bucket.c \
 	src/lib/traffic.c \
@@ -236,6 +243,7 @@ SOURCES := \
 	src/program/bench/report.c \
 	src/program/bench/result.c \
 	src/program/bench/rig.c \
+	src/program/bench/table.c \
 	src/program/bench/turns.c \
 	src/program/bench/workers.c \
 	src/program/capture.c \
@@ -286,7 +294,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 .PHONY: all deps linux demo check check-qemu bench lint fuzz soak docs install deb clean help
 .DEFAULT_GOAL := all
 
-all: $(NF)
+all: $(NF) $(if $(DPDK),$(BUILD)/table_dpdk.so)
 
 help:
 	@sed -n '3,/^$$/{s/^#   //p;s/^#$$//p}' Makefile
@@ -311,6 +319,10 @@ $(LINUX)/unpacked:
 $(NF): $(OBJECTS) $(BUILD)/files
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+
+$(BUILD)/table_dpdk.so: src/program/bench/table_dpdk.c src/program/bench/table_dpdk.h $(BUILD)/flags
+	$(call say,CC,$@)
+	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared $(DPDK) -o $@ $< $$(pkg-config --libs libdpdk)
 
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	$(call say,CC,$<)

@@ -23,4 +23,6 @@
 #include "lib/traffic.h"
 #include "lib/fifo.h"
 #include "lib/heap.h"
+#include "lib/map.h"
+#include "lib/cuckoo.h"
 #include "lib/capture.h"

@@ -7,7 +7,9 @@ here=$(dirname "$0")
 install -D -m 644 "$here/nf@.service" "$staged/lib/systemd/system/nf@.service"
 install -D -m 644 "$here/debian/copyright" "$staged/usr/share/doc/nf/copyright"
 install -d -m 755 "$staged/etc/nf" "$staged/DEBIAN"
-install -m 755 "$here/debian/postinst" "$here/debian/postrm" "$staged/DEBIAN/"
+install -m 755 "$here/debian/postinst" "$here/debian/prerm" "$here/debian/postrm" "$staged/DEBIAN/"
+cp -r "$here/../docs/." "$staged/usr/share/doc/nf/"
+install -D -m 644 -t "$staged/usr/share/doc/nf/examples" "$here"/../examples/*.lua "$here/../examples/demo.pcap"
 strip "$staged/usr/bin/nf" --strip-unneeded
 gzip -9n "$staged/usr/share/man/man1/nf.1"
 

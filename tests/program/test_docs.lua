@@ -1,10 +1,10 @@
--- The documentation does what it says. Of README.md, docs/guide.md and docs/guide/*.md:
+-- The documentation does what it says. Of README.md, docs/guide.md, docs/guide/*.md and docs/operations.md:
 --
 --   ```lua, first line "-- file: NAME"     a file of that name; all files of a page stand in one folder. One with `links` or
 --                                          `workers` is a configuration: nf check must find it good, unless a console block checks it
 --   ```c, first line "/* file: NAME */"    compiles without a warning
 --   ```console                             each "$ command" is run in that folder and prints what stands below it; a line
---                                          "..." stands for any lines, /home/me for the folder
+--                                          "..." stands for any lines, "..." in a line for any text, /home/me for the folder
 --
 -- Of examples/*.lua: nf check finds it good, and each command "nf run ..." of its opening comment that needs no root runs.
 local lu = require("luaunit")
@@ -16,25 +16,35 @@ local folder = support.run("mktemp -d /tmp/nf.XXXXXX"):gsub("\n$", "")
 local root = support.run("pwd"):gsub("\n$", "")
 local nf = support.nf:sub(1, 1) == "/" and support.nf or root .. "/" .. support.nf
 
--- A folder in which commands find nf. It runs under a name of its own, whatever else runs on this machine.
+-- A folder in which commands find nf. Instances have names of their own, whatever else runs on this machine: X.lua runs as
+-- PREFIXX, and where a command names X, that is meant.
+local prefix = ("test-docs-%d-"):format(ffi.C.getpid())
 local places = 0
-local function place(name)
+local function place()
   places = places + 1
   local path = folder .. "/" .. places
   support.run(("mkdir -p '%s/bin'"):format(path))
   support.write(path .. "/bin/nf", ([[#!/bin/sh
+prefix=%s%d-
 case "$*" in
 *--help*|*--name*) ;;
-"run "*) shift; set -- run --name test-docs-%d-%s "$@" ;;
+"run "*) for file; do case $file in *.lua) break;; esac; done
+  shift; set -- run --name $prefix$(basename "$file" .lua) "$@" ;;
+"capture "*|"confirm "*|"diff "*|"doctor "*|"graph "*|"reload "*|"stats "*|"stop "*|"top "*|"trace "*)
+  program=$1 name=$2
+  [ ! -e "$name.lua" ] || { shift 2; set -- $program $prefix$name "$@"; } ;;
 esac
 exec '%s' "$@"
-]]):format(ffi.C.getpid(), name, nf))
+]]):format(prefix, places, nf))
   support.run(("chmod +x '%s/bin/nf'"):format(path))
   return path
 end
 
+-- Gives what a command prints, as a user would see it, and its exit code.
 local function run(path, command)
-  return support.run(("cd '%s' && export PATH=%s/bin:$PATH TZ=UTC LC_ALL=C.UTF-8 && %s"):format(path, path, command))
+  local text, code = support.run(("cd '%s' && export PATH=%s/bin:$PATH TZ=UTC LC_ALL=C.UTF-8 && %s"):format(path, path, command))
+  text = text:gsub(prefix:gsub("%p", "%%%0") .. "%d+%-", "")
+  return text, code
 end
 
 local function lines_of(text)
@@ -72,7 +82,8 @@ local function matches(lines, expected, i, j)
     end
     return false
   end
-  return lines[i] == expected[j] and matches(lines, expected, i + 1, j + 1)
+  local pattern = "^" .. expected[j]:gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", ".-") .. "$"
+  return lines[i] ~= nil and lines[i]:find(pattern) ~= nil and matches(lines, expected, i + 1, j + 1)
 end
 
 -- Run a console block's commands, and compare.
@@ -109,12 +120,15 @@ end
 local function is_configuration(text) return text:find("\n%s*links = ") or text:find("\n%s*workers = ") or text:find("return { workers = ") end
 
 local pages = { "README.md" }
-for line in io.popen("find docs/guide.md docs/guide -name '*.md' 2>/dev/null | sort"):lines() do pages[#pages + 1] = line end
+for line in io.popen("find docs/guide.md docs/guide docs/operations.md -name '*.md' 2>/dev/null | sort"):lines() do pages[#pages + 1] = line end
 
 TestPages = {}
 
+-- What a page that is wrong has left running.
+function TestPages:tearDown() support.run(("'%s' ps --names | grep '^%s' | xargs -r '%s' stop --now"):format(nf, prefix, nf)) end
+
 local function check_page(page)
-  local path = place((page:gsub("%W", "-")))
+  local path = place()
   local blocks, console = blocks_of(page), ""
   for _, block in ipairs(blocks) do
     local first = block.lines[1] or ""
@@ -145,7 +159,7 @@ end
 
 -- A marker that is spelt otherwise would leave the others with nothing to do.
 function TestPages:testThereIsSomethingToCheck()
-  local count = { lua = 0, c = 0, console = 0, sh = 0, text = 0 }
+  local count = { lua = 0, c = 0, console = 0, sh = 0, text = 0, ini = 0, yaml = 0 }
   for _, page in ipairs(pages) do
     for _, block in ipairs(blocks_of(page)) do
       lu.assertNotNil(count[block.kind], ("%s:%d: a block of kind '%s'"):format(page, block.number, block.kind))
@@ -192,7 +206,7 @@ end
 TestExamples = {}
 
 -- Examples run in a copy, as they write files beside themselves.
-local examples = place("examples-of-nf")
+local examples = place()
 support.run(("cp -r examples '%s'/"):format(examples))
 
 -- "nf run ..." lines of a file's opening comment; gives a list of { command =, needs_root = }.

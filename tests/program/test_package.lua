@@ -20,12 +20,46 @@ function TestPackage:testTheDebianPackage()
   lu.assertEquals(code, 0, text)
   local list = support.run("dpkg-deb -c build/nf_*.deb")
   for _, file in ipairs({ "./usr/bin/nf", "./lib/systemd/system/nf@.service", "./usr/share/man/man1/nf.1.gz", "./etc/nf/",
-    "./usr/share/doc/nf/copyright" }) do
+    "./usr/share/doc/nf/copyright", "./usr/share/doc/nf/operations.md", "./usr/share/doc/nf/examples/bridge.lua" }) do
     lu.assertStrContains(list, " " .. file .. "\n")
   end
-  lu.assertNil(list:find("[^\n]+root/[^r]"), "everything belongs to root")
+  for line in list:gmatch("[^\n]+") do lu.assertStrMatches(line, "[-d]rw[^w]r[^w][^w]r[^w][^w] root/root .*") end
   local control = support.run("dpkg-deb -f build/nf_*.deb")
   for _, word in ipairs({ "Package: nf\n", "libseccomp2", "libpcap0.8", "adduser" }) do lu.assertStrContains(control, word) end
+end
+
+-- What a script of the package does, with commands that only tell how they were called.
+local function script(name, argument, booted)
+  local bin = folder .. "/bin"
+  support.run(("rm -rf '%s'; mkdir '%s' '%s/etc' '%s/run'"):format(bin, bin, bin, bin))
+  for _, command in ipairs({ "systemctl", "adduser", "getent" }) do
+    support.write(bin .. "/" .. command, ('#!/bin/sh\necho %s "$@"\n[ %s != getent ]\n'):format(command, command))
+  end
+  support.run(("chmod +x '%s'/*"):format(bin))
+  if booted then support.run(("mkdir -p '%s/run/systemd/system'"):format(bin)) end
+  support.run(("mkdir -p '%s/run/nf' '%s/etc/multi-user.target.wants'; touch '%s/etc/multi-user.target.wants/nf@x.service'"):format(bin,
+    bin, bin))
+  support.write(bin .. "/script", (support.read("dist/debian/" .. name):gsub("/etc/systemd/system", bin .. "/etc")
+    :gsub("/run/", bin .. "/run/")))
+  local text, code = support.run(("PATH='%s':$PATH sh '%s/script' %s"):format(bin, bin, argument))
+  lu.assertEquals(code, 0, text)
+  return text, support.run(("cd '%s' && find run etc -name 'nf*'"):format(bin))
+end
+
+function TestPackage:testTheScripts()
+  local left = "run/nf\netc/multi-user.target.wants/nf@x.service\n"
+  for _, case in ipairs({
+    { "postinst", "configure", "adduser --system --group --no-create-home --home /nonexistent --quiet nf\nsystemctl daemon-reload\n", left },
+    { "postinst", "abort-upgrade", "", left },
+    { "prerm", "upgrade", "", left },
+    { "prerm", "remove", "systemctl stop nf@*.service\n", left },
+    { "postrm", "remove", "systemctl daemon-reload\n", left },
+    { "postrm", "purge", "systemctl daemon-reload\n", "" },
+  }) do
+    local text, files = script(case[1], case[2], true)
+    lu.assertEquals({ (text:gsub("getent[^\n]*\n", "")), files }, { case[3], case[4] }, case[1] .. " " .. case[2])
+    lu.assertNotStrContains(script(case[1], case[2], false), "systemctl")
+  end
 end
 
 function TestPackage:testTheServiceIsUnderstood()

@@ -78,6 +78,9 @@ PUBLIC := \
 	src/lib/udp.h \
 	src/lib/tcp.h \
 	src/lib/icmp.h \
+	src/lib/arp.h \
+	src/lib/ndp.h \
+	src/lib/address_set.h \
 	src/lib/capture.h \
 	src/lib/virtio_net.h \
 	src/lib/gso.h \
@@ -124,6 +127,11 @@ SOURCES := \
 	src/apps/basic/split.c \
 	src/apps/basic/tee.c \
 	src/apps/basic/truncate.c \
+	src/apps/ip/arp.c \
+	src/apps/ip/echo4.c \
+	src/apps/ip/echo6.c \
+	src/apps/ip/ndp.c \
+	src/apps/ip/neighbor.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \
@@ -133,6 +141,9 @@ SOURCES := \
 	src/apps/socket/raw_open.c \
 	src/apps/tap/tap.c \
 	src/apps/tap/tap_open.c \
+	src/apps/vlan/tag.c \
+	src/apps/vlan/tags.c \
+	src/apps/vlan/untag.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
@@ -210,6 +221,8 @@ SOURCES := \
 	src/core/value_print.c \
 	src/core/worker.c \
 	src/core/worker_reload.c \
+	src/lib/address_set.c \
+	src/lib/arp.c \
 	src/lib/bytes.c \
 	src/lib/capture.c \
 	src/lib/capture_pcapng.c \
@@ -223,6 +236,7 @@ SOURCES := \
 	src/lib/ipv4.c \
 	src/lib/ipv6.c \
 	src/lib/map.c \
+	src/lib/ndp.c \
 	src/lib/siphash.c \
 	src/lib/cuckoo.c \
 	src/lib/tcp.c \

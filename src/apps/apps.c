@@ -16,10 +16,16 @@
 	X(basic_split) \
 	X(basic_tee) \
 	X(basic_truncate) \
+	X(ip_arp) \
+	X(ip_echo4) \
+	X(ip_echo6) \
+	X(ip_ndp) \
 	X(pcap_reader) \
 	X(pcap_writer) \
 	X(socket_raw) \
 	X(tap_tap) \
+	X(vlan_tag) \
+	X(vlan_untag) \
 
 #define DECLARE(class) extern const struct app_class class##_class;
 CLASSES(DECLARE)

@@ -75,6 +75,9 @@ struct app_class {
 	void (*over)(struct app *app);
 	uint64_t (*sleep_limit)(const struct app *app); /* longest sleep in ns: half of what its input can buffer */
 	uint64_t (*wake_at)(const struct app *app);     /* clock_now() at which it has something to do; CLOCK_NEVER */
+	/* What it wakes for is a service to the packets of others (requests, time-outs of state): when all inputs have ended and all
+	 * links are empty, its wake_at does not keep the run going. */
+	bool attends;
 };
 
 struct app {

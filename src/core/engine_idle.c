@@ -13,15 +13,17 @@ enum {
 	LONGEST_WAIT_NS = 100000000     /* wait: statistics and heartbeat go on ten times a second */
 };
 
-/* When the first app has something to do by itself; CLOCK_NEVER. Inputs are not asked any more while links are drained. */
-static uint64_t earliest_wake(const struct engine *engine)
+/* When the first app has something to do by itself; CLOCK_NEVER. Inputs are not asked any more while links are drained, nor are
+ * apps that only attend to the packets of others when those are over. */
+static uint64_t earliest_wake(const struct engine *engine, bool over)
 {
 	uint64_t earliest = CLOCK_NEVER;
 
 	for (uint32_t i = 0; i < engine->wiring->app_count; i++) {
 		const struct app *app = engine->wiring->app[i];
 
-		if (app->class->wake_at != NULL && (engine->state != ENGINE_DRAINING || app->class->pull == NULL)) {
+		if (app->class->wake_at != NULL && (engine->state != ENGINE_DRAINING || app->class->pull == NULL) &&
+			!(over && app->class->attends)) {
 			uint64_t at = app->class->wake_at(app);
 
 			if (at < earliest)
@@ -203,7 +205,7 @@ static void wait_ns(struct engine *engine, uint64_t ns)
 }
 
 /* The virtual clock goes on to the next deadline. */
-static bool advance(struct engine *engine, uint64_t wake)
+static bool advance(struct engine *engine, uint64_t wake, bool over)
 {
 	uint64_t to = wake < engine->end_ns ? wake : engine->end_ns;
 
@@ -211,7 +213,7 @@ static bool advance(struct engine *engine, uint64_t wake)
 		clock_set(to > clock_now() ? to : clock_now() + 1);
 		return true;
 	}
-	if (is_over(engine))
+	if (over)
 		return false;
 	/* An input from outside in a run on virtual time: its packets come when they come. */
 	sleep_ns(engine, LONGEST_SLEEP_NS);
@@ -248,14 +250,15 @@ static void tell_over(const struct engine_wiring *wiring)
 
 bool engine_rest(struct engine *engine)
 {
-	uint64_t now, wake = earliest_wake(engine), ns;
+	bool over = is_over(engine);
+	uint64_t now, wake = earliest_wake(engine, over), ns;
 
 	tell_over(engine->wiring);
 	if (__atomic_load_n(&engine->pending, __ATOMIC_RELAXED) != NULL)
 		return true;            /* a reload waits for other workers to end their links */
 	if (clock_virtual)
-		return advance(engine, wake);
-	if (wake == CLOCK_NEVER && is_over(engine))
+		return advance(engine, wake, over);
+	if (wake == CLOCK_NEVER && over)
 		return false;
 	if (engine->idle == ENGINE_BUSY)
 		return true;

@@ -1,0 +1,131 @@
+/* echo4 -- answer pings to own IPv4 addresses. source: RFC 792, "Echo or Echo Reply Message"; RFC 1122, 3.2.2.6 */
+#include "core/core.h"
+#include "lib/lib.h"
+
+struct echo4 {
+	struct app app;
+	struct param_list own;          /* uint8_t[4] */
+	uint8_t ttl;
+};
+
+static const struct param own_item = { .type = PARAM_IPV4 };
+
+static const struct param params[] = {
+	{ "ip", PARAM_LIST, offsetof(struct echo4, own), "own addresses, whose pings are answered", .min = 1, .max = 1024,
+		.item = &own_item, .required = true },
+	{ "ttl", PARAM_U8, offsetof(struct echo4, ttl), "TTL of the answers", .min = 1, .max = 255, .initial = 64 },
+	{ 0 }
+};
+
+enum { WIRE, INSIDE };                  /* ports */
+enum { IN_PACKETS, IN_BYTES, OUT_PACKETS, OUT_BYTES };
+enum { BAD_CHECKSUM, BAD_SOURCE };
+
+static bool is_own(const struct echo4 *echo, uint32_t address_be)
+{
+	for (uint32_t i = 0; i < echo->own.count; i++)
+		if (memcmp((const uint8_t *)echo->own.items + i * 4, &address_be, 4) == 0)
+			return true;
+	return false;
+}
+
+/* An address that may be answered: of one host, of this network (RFC 1122, 3.2.1.3). */
+static bool is_host(uint32_t address_be)
+{
+	uint32_t first = bytes_swap32(address_be) >> 24;
+
+	return first != 0 && first != 127 && first < 224;
+}
+
+/* The header of a whole echo request to an own address; NULL. Fragments are not looked into: reassemble before. */
+static struct ipv4 *request(const struct echo4 *echo, const struct packet *p)
+{
+	struct ipv4 *ip = ipv4_parse(p->data + ETHERNET_HEADER, p->length - ETHERNET_HEADER);
+	const struct icmp *icmp;
+
+	if (ip == NULL || ipv4_total_length(ip) > p->length - ETHERNET_HEADER || ipv4_payload_length(ip) < ICMP_HEADER)
+		return NULL;
+	icmp = (const struct icmp *)((const uint8_t *)ip + ipv4_header_length(ip));
+	if (ipv4_is_fragment(ip) || icmp->type != ICMP_ECHO || icmp->code != 0 || !is_own(echo, ip->dst_be))
+		return NULL;
+	return ip;
+}
+
+/* Exchange 6 bytes, the Ethernet addresses. */
+static void swap_addresses(struct ethernet *ethernet)
+{
+	uint8_t mac[ETHERNET_ADDRESS];
+
+	memcpy(mac, ethernet->dst, sizeof(mac));
+	memcpy(ethernet->dst, ethernet->src, sizeof(mac));
+	memcpy(ethernet->src, mac, sizeof(mac));
+}
+
+/* Answer a request in its own packet: everything that is not said here stays as it came. The header's checksum is made anew, as
+ * that of the request was not looked at. */
+static void answer(struct echo4 *echo, struct packet *p, struct ipv4 *ip)
+{
+	struct app *app = &echo->app;
+	struct icmp *icmp = (struct icmp *)((uint8_t *)ip + ipv4_header_length(ip));
+	uint32_t length = ipv4_payload_length(ip), address_be = ip->src_be;
+
+	app->counter[IN_PACKETS]++;
+	app->counter[IN_BYTES] += p->length;
+	if (p->meta.flags & PACKET_CHECKSUM_PARTIAL)
+		offload_complete(p);
+	if (checksum_finish(checksum_add(0, icmp, length)) != 0 || !is_host(ip->src_be)) {
+		app_drop(app, is_host(ip->src_be) ? BAD_CHECKSUM : BAD_SOURCE, p);
+		return;
+	}
+	swap_addresses((struct ethernet *)p->data);
+	ip->src_be = ip->dst_be;
+	ip->dst_be = address_be;
+	ip->ttl = echo->ttl;
+	ipv4_set_checksum(ip);
+	icmp->type = ICMP_ECHO_REPLY;
+	icmp->checksum_be = 0;
+	icmp->checksum_be = checksum_finish(checksum_add(0, icmp, length));
+	p->length = ETHERNET_HEADER + ipv4_total_length(ip);
+	app->counter[OUT_PACKETS]++;
+	app->counter[OUT_BYTES] += p->length;
+	link_send(app->output[WIRE], p);
+}
+
+static void echo4_push(struct app *app)
+{
+	struct echo4 *echo = (struct echo4 *)app;
+	struct packet *burst[BURST];
+	uint32_t n, passing = 0;
+
+	link_move(app->input[INSIDE], app->output[WIRE], BURST);
+	n = link_receive_burst(app->input[WIRE], burst, app_push_room(app, app->input[WIRE]));
+	for (uint32_t i = 0; i < n; i++) {
+		const uint8_t *data = burst[i]->data;
+		struct ipv4 *ip = NULL;
+
+		if (__builtin_expect(((const struct ipv4 *)(data + ETHERNET_HEADER))->protocol == IP_ICMP, 0) &&
+			burst[i]->length > ETHERNET_HEADER && bytes_read16(data + ETHERNET_HEADER - 2) == ETHERNET_IPV4)
+			ip = request(echo, burst[i]);
+		if (ip != NULL)
+			answer(echo, burst[i], ip);
+		else
+			burst[passing++] = burst[i];
+	}
+	link_send_burst(app->output[INSIDE], burst, passing);
+}
+
+const struct app_class ip_echo4_class = {
+	.name = "ip.echo4",
+	.help = "Answer pings to own IPv4 addresses.\n"
+		"Between an interface (ports 'wire') and everything else (ports 'inside'). Echo requests from the wire to an own address are "
+		"answered to the wire, with both Ethernet addresses exchanged; everything else passes in both directions. Stands on the "
+		"wire's side of ip.arp, so that answers keep their Ethernet addresses, and behind ip.reassemble4.",
+	.size = sizeof(struct echo4),
+	.params = params,
+	.inputs = (const char *const[]){ "wire", "inside", NULL },
+	.outputs = (const char *const[]){ "wire", "inside", NULL },
+	.counters = (const char *const[]){ "in-icmpv4-echo-packets", "in-icmpv4-echo-bytes", "out-icmpv4-echo-packets",
+		"out-icmpv4-echo-bytes", NULL },
+	.reasons = (const char *const[]){ "bad-checksum", "bad-source", NULL },
+	.push = echo4_push,
+};

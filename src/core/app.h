@@ -31,6 +31,8 @@ struct app_class {
 	uint32_t expansion;             /* most packets sent to one output for one received; 0 means 1 */
 	bool inner;                     /* its pull brings what another worker of this run sends: it goes on while links are drained,
 	                                 * until the other end has ended; what `held` counts lies between the workers */
+	bool once;                      /* what `open` gives serves one instance: a worker that asks again, and the successor of one that
+	                                 * has died, get it opened anew. It is closed before a successor uses any packet */
 	bool dma;                       /* the device reads and writes packet memory: huge pages are needed */
 	const struct script_module *module;     /* a Lua app's code; NULL for C */
 
@@ -68,6 +70,7 @@ struct app_class {
 	                                         * when the class has wake_at */
 	void (*tick)(struct app *app);          /* each millisecond */
 	uint32_t (*held)(const struct app *app);        /* packets held now, counted by walking, never derived */
+	uint32_t (*posted)(const struct app *app);      /* empty packets that a device has to receive into, counted by walking */
 	int (*event_fd)(const struct app *app); /* a descriptor that polls readable when a pull would find something; -1 */
 	/* begins: the engine is about to block; gives false when it must not, as something has come meanwhile. Else: it is awake. */
 	bool (*rest)(struct app *app, bool begins);
@@ -105,6 +108,7 @@ struct app {
 	/* The engine's part. */
 	uint64_t cycles, packets, calls;        /* cost of pull + push: clock_cycles(), packets handled, calls */
 	uint32_t number;                /* in the worker's graph */
+	uint32_t worker;                /* number of the worker whose app it is */
 	uint32_t reason_count;          /* of the class alone */
 	const char *folder;             /* where relative paths of the configuration start */
 	uint64_t lost_outside;          /* lost before nf had them: missed by the card, by the kernel */

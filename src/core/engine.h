@@ -72,11 +72,13 @@ uint32_t engine_link_count(const struct engine *engine);
 struct link *engine_link(const struct engine *engine, uint32_t number);
 
 /* ledger -- both equations at a breath boundary. Packet thread, or the engine does not run.
- *   memory: taken - returned = on_links + held + between    (the right side is walked; of several workers only the sum holds)
+ *   memory: taken - returned = on_links + held + posted + between   (the right side is walked; of several workers only the sum
+ *           holds)
  *   flow:   received + created = sent + consumed + dropped + on_links + held */
 struct ledger {
 	uint64_t taken, returned;       /* packet buffers of this worker */
 	uint64_t on_links, held;        /* walked */
+	uint64_t posted;                /* walked: empty, with devices that receive into them */
 	uint64_t between;               /* walked: in the interlinks to this worker, on the way home from it or to it */
 	uint64_t received, created, sent, consumed;
 	uint64_t dropped;               /* all reasons of all apps, and full links */

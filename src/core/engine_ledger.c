@@ -29,7 +29,7 @@ void engine_ledger(const struct engine *engine, struct ledger *ledger)
 	const struct engine_wiring *wiring = engine->wiring;
 
 	*ledger = engine->retired;
-	ledger->on_links = ledger->held = ledger->taken = ledger->returned = 0;
+	ledger->on_links = ledger->held = ledger->posted = ledger->taken = ledger->returned = 0;
 	ledger->between = memory_home_own() + memory_home_incoming();
 	for (uint32_t size = 0; size < PACKET_SIZES; size++) {
 		ledger->taken += packet_pool[size].taken;
@@ -41,6 +41,8 @@ void engine_ledger(const struct engine *engine, struct ledger *ledger)
 		add_app(ledger, app);
 		if (app->class->held != NULL)
 			*(app->class->inner ? &ledger->between : &ledger->held) += app->class->held(app);
+		if (app->class->posted != NULL)
+			ledger->posted += app->class->posted(app);
 	}
 	for (uint32_t i = 0; i < wiring->link_count; i++) {
 		const struct link *link = wiring->link[i];
@@ -64,7 +66,7 @@ void ledger_add(struct ledger *sum, const struct ledger *one)
 
 bool ledger_memory_balances(const struct ledger *l)
 {
-	return l->taken - l->returned == l->on_links + l->held + l->between;
+	return l->taken - l->returned == l->on_links + l->held + l->posted + l->between;
 }
 
 bool ledger_flow_balances(const struct ledger *l)
@@ -80,13 +82,15 @@ bool ledger_balances(const struct ledger *l, char *text, size_t size)
 	if (size > 0)
 		text[0] = '\0';
 	if (!memory) {
-		char between[64] = "";
+		char posted[64] = "", between[64] = "";
 
+		if (l->posted > 0)
+			snprintf(posted, sizeof(posted), " + %llu posted to devices", (unsigned long long)l->posted);
 		if (l->between > 0)
 			snprintf(between, sizeof(between), " + %llu between workers", (unsigned long long)l->between);
-		length = (size_t)snprintf(text, size, "memory: %llu packets are in use, but %llu on links + %llu held by apps%s were "
+		length = (size_t)snprintf(text, size, "memory: %llu packets are in use, but %llu on links + %llu held by apps%s%s were "
 			"found. ", (unsigned long long)(l->taken - l->returned), (unsigned long long)l->on_links,
-			(unsigned long long)l->held, between);
+			(unsigned long long)l->held, posted, between);
 	}
 	if (!flow && length < size)
 		snprintf(text + length, size - length, "flow: %llu received + %llu created, but %llu sent + %llu consumed + %llu "
@@ -170,6 +174,7 @@ void engine_publish(struct engine *engine)
 	*value++ = engine->retired.consumed;
 	*value++ = engine->retired.dropped;
 	*value++ = engine->retired.lost_outside;
+	*value++ = l->posted;
 	memcpy(value, engine->breath_ns, sizeof(engine->breath_ns));
 	value += STATS_BUCKETS;
 	nf_assert((uint32_t)(value - first) == stats_block(engine->stats, engine->worker)->count,

@@ -91,7 +91,7 @@ void engine_restore(struct engine *engine)
 	engine->retired = (struct ledger){ .received = value[13], .created = value[14], .sent = value[15], .consumed = value[16],
 		.dropped = value[17], .lost_outside = value[18] };
 	for (uint32_t i = 0; i < STATS_BUCKETS; i++)
-		engine->breath_ns[i] += value[19 + i];
+		engine->breath_ns[i] += value[20 + i];
 	restore_held(engine);
 	free(values);
 }

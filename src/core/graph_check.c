@@ -268,6 +268,7 @@ static void check_app(struct build *b, struct graph_app *app, const struct build
 	app->checked = app_new(app->class, app->name, app->params, b->graph->folder, input->name, output->name, b->errors);
 	if (app->checked == NULL)
 		return;
+	app->checked->worker = (uint32_t)(b->worker - b->graph->worker);
 	if (app->class->check != NULL)
 		app->class->check(app->checked, b->errors);
 	if (b->errors->count > before)

@@ -32,7 +32,7 @@ void resources_add(struct resources *resources, const char *format, ...)
 	struct resource *same, *list;
 	va_list arguments;
 	int length;
-	bool shared;
+	bool shared, anew;
 
 	va_start(arguments, format);
 	length = vsnprintf(key, sizeof(key), format, arguments);
@@ -42,7 +42,8 @@ void resources_add(struct resources *resources, const char *format, ...)
 			RESOURCE_KEY - 1);
 		return;
 	}
-	shared = strncmp(key, "read:", 5) == 0 || strncmp(key, "interlink:", 10) == 0;
+	anew = strncmp(key, "read:", 5) == 0 || strncmp(key, "interlink:", 10) == 0;
+	shared = anew || strncmp(key, "xdp:", 4) == 0;
 	same = find(resources, key);
 	if (same != NULL) {
 		if (!shared)
@@ -57,10 +58,8 @@ void resources_add(struct resources *resources, const char *format, ...)
 		errors_add(resources->errors, "app '%s': out of memory", resources->app->name);
 		return;
 	}
-	list[resources->count].app = resources->app;
-	list[resources->count].shared = shared;
-	list[resources->count].fd = -1;
-	list[resources->count].created = false;
+	list[resources->count] = (struct resource){ .key = list[resources->count].key, .app = resources->app, .shared = shared,
+		.anew = anew, .fd = -1 };
 	resources->count++;
 }
 
@@ -124,6 +123,54 @@ int resource_find_open(struct resources *resources, const char *key)
 	return resource->fd;
 }
 
+/* Is it to be opened anew for each worker? What several apps share is not: no worker uses it alone. */
+static bool is_spent(const struct resource *resource)
+{
+	return resource->app->class->once && !resource->shared && resource->handed && resource->fd >= 0;
+}
+
+/* The same for a worker that will use it. */
+static int hand_out(struct resources *resources, const char *key)
+{
+	struct resource *resource = find(resources, key);
+	int fd;
+
+	if (resource != NULL && is_spent(resource)) {
+		close(resource->fd);
+		resource->fd = -1;
+	}
+	fd = resource_find_open(resources, key);
+	if (fd >= 0)
+		resource->handed = true;
+	return fd;
+}
+
+void resources_bereave(struct resources *resources, const struct graph_app *apps, uint32_t count)
+{
+	for (uint32_t i = 0; i < resources->count; i++) {
+		struct resource *resource = &resources->list[i];
+
+		for (uint32_t j = 0; j < count; j++)
+			if (strcmp(apps[j].name, resource->app->name) == 0 && is_spent(resource)) {
+				close(resource->fd);
+				resource->fd = -1;
+			}
+	}
+}
+
+void resources_revive(struct resources *resources)
+{
+	for (uint32_t i = 0; i < resources->count; i++) {
+		struct resource *resource = &resources->list[i];
+
+		if (resource->fd >= 0 || !resource->handed)
+			continue;
+		if (resource_find_open(resources, resource->key) < 0)
+			log_warn("%s", nf_error());
+		resource->handed = false;
+	}
+}
+
 int resources_adopt(struct resources *resources)
 {
 	char text[ERROR_TEXT];
@@ -156,6 +203,14 @@ void resources_fini(struct resources *resources, bool undo)
 	}
 	free(resources->list);
 	*resources = (struct resources){ 0 };
+}
+
+bool resources_have(const struct resources *resources, const char *prefix)
+{
+	for (uint32_t i = 0; i < resources->count; i++)
+		if (strncmp(resources->list[i].key, prefix, strlen(prefix)) == 0)
+			return true;
+	return false;
 }
 
 bool resources_in_namespaces(const struct resources *resources)
@@ -227,7 +282,7 @@ int resource_answer(int socket, struct resources *resources)
 	if ((size_t)n >= sizeof(key) || memchr(key, 0, (size_t)n) != NULL)
 		return nf_fail(EPROTO, "a worker asked for a resource in a way that no worker does");
 	key[n] = '\0';
-	fd = resource_find_open(resources, key);
+	fd = hand_out(resources, key);
 	if (fd >= 0) {
 		fd = own_copy(fd, key);
 		if (fd < 0)
@@ -295,7 +350,7 @@ int resource_open(const char *key)
 		return ask(key);
 	if (served_here == NULL)
 		return nf_fail(EPERM, "%s: nobody serves resources here", key);
-	fd = resource_find_open(served_here, key);
+	fd = hand_out(served_here, key);
 	if (fd < 0)
 		return fd;
 	fd = own_copy(fd, key);

@@ -19,13 +19,15 @@ struct resources {
 struct resource {
 	char *key;
 	const struct app *app;          /* the checked instance that named it: class->open(app, key) opens it */
-	bool shared;                    /* several apps may name it (a file that is only read, a link between workers) */
+	bool shared;                    /* several apps may name it (a file that is only read, a link between workers, an XDP program) */
+	bool anew;                      /* a reload opens it anew, as another file may have taken the name */
+	bool handed;                    /* a worker has it, or had it */
 	int fd;                         /* -1: not open */
 	bool created;                   /* a file that this opening made: removed again when the start fails */
 };
 
 /* Name a key; called from class->resources. A key that another app named already becomes an error message, unless it is
- * a "read:" or an "interlink:" key: both ends of a link between workers name it. */
+ * a "read:", an "interlink:" or an "xdp:" key: both ends of a link between workers name it, and all queues of an interface. */
 void resources_add(struct resources *resources, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Open, or get again, the resource of a key. Worker side; house-keeping thread (prepare).
@@ -39,6 +41,15 @@ int resource_file(const struct app *app, const char *key);
 
 /* Answer resource_open in this very process from these resources (--single-process, tests); NULL ends that. */
 void resource_serve_here(struct resources *resources);
+
+/* A worker has died whose apps are `apps`: close what serves one instance only (class->once), so that no device writes to its
+ * packets any more. resources_revive opens it again, as far as that is possible. */
+struct graph_app;
+void resources_bereave(struct resources *resources, const struct graph_app *apps, uint32_t count);
+void resources_revive(struct resources *resources);
+
+/* Whether one of the keys begins so. */
+bool resources_have(const struct resources *resources, const char *prefix);
 
 /* Whether a device of theirs lies in a network namespace: "tap:tap0@blue". */
 bool resources_in_namespaces(const struct resources *resources);

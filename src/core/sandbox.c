@@ -112,15 +112,16 @@ static const int kept[] = {
 	CAP_KILL,                       /* and are ended */
 };
 
-static bool lacks_namespaces;
+static bool lacks_namespaces, lacks_programs;
 
-int sandbox_keep(bool namespaces)
+int sandbox_keep(bool namespaces, bool programs)
 {
-	bool has_namespaces, has[sizeof(kept) / sizeof(kept[0])];
+	bool has_namespaces, has_programs, has[sizeof(kept) / sizeof(kept[0])];
 	capng_select_t sets = CAPNG_SELECT_CAPS;
 
 	capng_get_caps_process();
 	has_namespaces = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+	has_programs = capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF);
 	for (uint32_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		has[i] = capng_have_capability(CAPNG_EFFECTIVE, (unsigned)kept[i]);
 	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
@@ -131,13 +132,21 @@ int sandbox_keep(bool namespaces)
 			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, (unsigned)kept[i]);
 	if (has_namespaces && namespaces)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SYS_ADMIN);
+	if (has_programs && programs)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_BPF);
 	lacks_namespaces = has_namespaces && !namespaces;
+	lacks_programs = has_programs && !programs;
 	return capng_apply(sets) == 0 ? 0 : nf_fail(EPERM, "the supervisor cannot give up its capabilities");
 }
 
 bool sandbox_lacks_namespaces(void)
 {
 	return lacks_namespaces;
+}
+
+bool sandbox_lacks_programs(void)
+{
+	return lacks_programs;
 }
 
 int sandbox_drop(const struct sandbox_user *user)

@@ -35,11 +35,14 @@ int sandbox_user_find(const char *name, struct sandbox_user *user) __attribute__
 
 /* Give up all capabilities of the supervisor but those that opening devices and files, and starting and ending workers, takes.
  *   namespaces: devices lie in network namespaces: the capability to enter them stays, too
+ *   programs: so does the one to load programs for XDP
  *   fails: -errno with nf_error() */
-int sandbox_keep(bool namespaces) __attribute__((warn_unused_result));
+int sandbox_keep(bool namespaces, bool programs) __attribute__((warn_unused_result));
 
 /* Whether what sandbox_keep has given up stands in the way of a device in a network namespace. */
 bool sandbox_lacks_namespaces(void);
+/* The same of XDP programs. */
+bool sandbox_lacks_programs(void);
 
 /* Give up this process's user, groups and capabilities for ever. Who it then is cannot trace or read it.
  *   needs: one thread

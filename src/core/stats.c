@@ -14,7 +14,7 @@ const char *const stats_link_names[] = { "sent", "received", "bytes", "dropped",
 const char *const stats_engine_names[] = { "breaths", "sleeps", "ledger.taken", "ledger.returned", "ledger.on_links",
 	"ledger.held", "ledger.received", "ledger.created", "ledger.sent", "ledger.consumed", "ledger.dropped",
 	"ledger.lost_outside", "ledger.between", "retired.received", "retired.created", "retired.sent", "retired.consumed",
-	"retired.dropped", "retired.lost_outside", NULL };
+	"retired.dropped", "retired.lost_outside", "ledger.posted", NULL };
 const char *const stats_reason_names[] = { "reload", "stop", "quarantined", "crash", NULL };
 
 enum { READ_TRIES = 1000, ALIGNMENT = 64, FILE_MOST = 1 << 30 };

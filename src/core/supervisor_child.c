@@ -236,6 +236,18 @@ void supervisor_cut_off(struct supervisor *s, uint32_t number)
 	kill(child->pid, SIGKILL);
 }
 
+/* What served the dead worker's apps alone is closed before another worker uses their packets: in the lists of the graph that runs
+ * and of one that is on its way. */
+static void bereave(struct supervisor *s, uint32_t number)
+{
+	struct graph *graph[] = { s->graph, s->reload.phase != RELOAD_NONE ? s->reload.graph : NULL };
+
+	for (uint32_t i = 0; i < 2; i++)
+		if (graph[i] != NULL)
+			resources_bereave(graph[i]->resources, graph[i]->worker[number].app, graph[i]->worker[number].app_count);
+	resources_revive(graph[graph[1] != NULL ? 1 : 0]->resources);
+}
+
 /* A worker that has not said that it has ended is dead by accident: start another one, a little later each time. */
 static void on_death(struct supervisor *s, uint32_t number, int status)
 {
@@ -283,6 +295,7 @@ static void on_death(struct supervisor *s, uint32_t number, int status)
 		supervisor_signal_workers(s, SIGTERM);
 		return;
 	}
+	bereave(s, number);
 	child->restart_ns = now + ((uint64_t)FIRST_BACKOFF_NS << (child->deaths - 1));
 	log_error("worker '%s' %s; it is started again", s->graph->worker[number].name, how);
 }

@@ -1,6 +1,7 @@
 /* supervisor_prepare -- a reload, up to the point where the workers are asked: open what is new, add segments, hand over. */
 #include "core/supervisor_state.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -27,8 +28,10 @@ static void share_resources(struct resources *old, struct resources *new)
 {
 	for (uint32_t i = 0; i < new->count; i++)
 		for (uint32_t j = 0; j < old->count; j++)
-			if (old->list[j].fd >= 0 && !new->list[i].shared && strcmp(new->list[i].key, old->list[j].key) == 0)
-				new->list[i].fd = dup(old->list[j].fd);
+			if (old->list[j].fd >= 0 && !new->list[i].anew && strcmp(new->list[i].key, old->list[j].key) == 0) {
+				new->list[i].fd = fcntl(old->list[j].fd, F_DUPFD_CLOEXEC, 0);
+				new->list[i].handed = old->list[j].handed;
+			}
 }
 
 static int open_resources(struct resources *resources)
@@ -136,15 +139,19 @@ int supervisor_prepare(struct supervisor *s)
 	if (code == 0 && sandbox_lacks_namespaces() && resources_in_namespaces(reload->graph->resources))
 		code = nf_fail(EPERM, "no app was in a network namespace at the start, and nf gave up the capability to enter one "
 			"(cap_sys_admin); start nf anew");
+	if (code == 0 && sandbox_lacks_programs() && resources_have(reload->graph->resources, "xdp:"))
+		code = nf_fail(EPERM, "no app used XDP at the start, and nf gave up the capability to load programs into the kernel "
+			"(cap_bpf); start nf anew");
 	if (code < 0)
 		return code;
 	share_resources(s->graph->resources, reload->graph->resources);
 	reload->adopting = true;
 	code = resources_adopt(reload->graph->resources);
-	if (code == 0)
-		code = open_resources(reload->graph->resources);
+	/* Packets first: some devices are told where they are when they are opened. */
 	if (code == 0)
 		code = add_segments(reload);
+	if (code == 0)
+		code = open_resources(reload->graph->resources);
 	if (code == 0)
 		code = instance_path(path, s->options->name, "stats.next");
 	if (code == 0)

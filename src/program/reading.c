@@ -129,6 +129,7 @@ void reading_ledger(const struct reading *reading, uint32_t worker, struct ledge
 		.dropped = engine_value(reading, worker, "ledger.dropped"),
 		.lost_outside = engine_value(reading, worker, "ledger.lost_outside"),
 		.between = engine_value(reading, worker, "ledger.between"),
+		.posted = engine_value(reading, worker, "ledger.posted"),
 	};
 }
 

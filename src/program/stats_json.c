@@ -57,10 +57,11 @@ static json_t *ledger_object(const struct reading *reading, uint32_t number)
 	reading_ledger(reading, number, &l);
 	/* Of several workers, packets of one may be with another: each has only the flow as an equation of its own. */
 	balanced = ledger_flow_balances(&l) && (reading->workers > 1 || ledger_memory_balances(&l));
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "taken", (json_int_t)l.taken, "returned",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "taken", (json_int_t)l.taken, "returned",
 		(json_int_t)l.returned, "on_links", (json_int_t)l.on_links, "held", (json_int_t)l.held, "received", (json_int_t)l.received,
 		"created", (json_int_t)l.created, "sent", (json_int_t)l.sent, "consumed", (json_int_t)l.consumed, "dropped",
-		(json_int_t)l.dropped, "lost_outside", (json_int_t)l.lost_outside, "between", (json_int_t)l.between, "balances", balanced);
+		(json_int_t)l.dropped, "lost_outside", (json_int_t)l.lost_outside, "between", (json_int_t)l.between, "posted",
+		(json_int_t)l.posted, "balances", balanced);
 }
 
 static json_t *worker_object(const struct reading *before, const struct reading *now, uint32_t number)

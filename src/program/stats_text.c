@@ -108,18 +108,28 @@ static void print_links(const struct reading *before, const struct reading *now,
 	table_print(&table, 2, stdout);
 }
 
+/* What devices have to receive into; nothing when no device has any. */
+static void posted_text(char *text, size_t size, const struct ledger *l)
+{
+	text[0] = '\0';
+	if (l->posted > 0)
+		snprintf(text, size, " + %" PRIu64 " posted to devices", l->posted);
+}
+
 /* Both equations, as the design has them, with what they say. */
 static void print_ledger(const struct reading *reading, uint32_t number)
 {
 	struct ledger l;
+	char posted[48];
 	uint64_t queued;
 
 	reading_ledger(reading, number, &l);
 	queued = l.on_links + l.held;
 	putchar('\n');
+	posted_text(posted, sizeof(posted), &l);
 	if (reading->workers == 1)
-		printf("  ledger  memory: %" PRIu64 " taken - %" PRIu64 " returned = %" PRIu64 " on links + %" PRIu64 " held: %s\n", l.taken,
-			l.returned, l.on_links, l.held, ledger_memory_balances(&l) ? "balances" : "DOES NOT BALANCE");
+		printf("  ledger  memory: %" PRIu64 " taken - %" PRIu64 " returned = %" PRIu64 " on links + %" PRIu64 " held%s: %s\n", l.taken,
+			l.returned, l.on_links, l.held, posted, ledger_memory_balances(&l) ? "balances" : "DOES NOT BALANCE");
 	printf("  ledger  flow:   %" PRIu64 " received + %" PRIu64 " created = %" PRIu64 " sent + %" PRIu64 " consumed + %" PRIu64
 		" dropped + %" PRIu64 " queued: %s\n", l.received, l.created, l.sent, l.consumed, l.dropped, queued,
 		ledger_flow_balances(&l) ? "balances" : "DOES NOT BALANCE");
@@ -132,13 +142,15 @@ static void print_ledger(const struct reading *reading, uint32_t number)
 static void print_memory(const struct reading *reading)
 {
 	struct ledger sum = { 0 }, l;
+	char posted[48];
 
 	for (uint32_t w = 0; w < reading->workers; w++) {
 		reading_ledger(reading, w, &l);
 		ledger_add(&sum, &l);
 	}
-	printf("\nall workers\n  ledger  memory: %" PRIu64 " taken - %" PRIu64 " returned = %" PRIu64 " on links + %" PRIu64 " held + %" PRIu64
-		" between workers: %s\n", sum.taken, sum.returned, sum.on_links, sum.held, sum.between, ledger_memory_balances(&sum) ?
+	posted_text(posted, sizeof(posted), &sum);
+	printf("\nall workers\n  ledger  memory: %" PRIu64 " taken - %" PRIu64 " returned = %" PRIu64 " on links + %" PRIu64 " held%s + %" PRIu64
+		" between workers: %s\n", sum.taken, sum.returned, sum.on_links, sum.held, posted, sum.between, ledger_memory_balances(&sum) ?
 		"balances" : "in flux (the workers' numbers are of different instants)");
 }
 

@@ -147,7 +147,7 @@ function TestStats:testJsonHasEveryNumber()
   lu.assertStrContains(text, '"in.output -> out.input": {"sent": 10, "received": 9, "bytes": 640, "dropped": 0, ' ..
     '"residence-p50": 1500, "residence-p99": 40, "packets_per_second": 0.0}')
   lu.assertStrContains(text, '"ledger": {"taken": 30, "returned": 25, "on_links": 1, "held": 4, "received": 10, "created": 0, "sent": 3, ' ..
-    '"consumed": 0, "dropped": 2, "lost_outside": 0, "between": 0, "balances": true}')
+    '"consumed": 0, "dropped": 2, "lost_outside": 0, "between": 0, "posted": 0, "balances": true}')
 end
 
 function TestStats:testAKilledInstanceStillTells()

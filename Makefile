@@ -89,6 +89,7 @@ PUBLIC := \
 	src/lib/token_bucket.h \
 	src/lib/siphash.h \
 	src/lib/flow_hash.h \
+	src/lib/flow_table.h \
 	src/lib/traffic.h \
 	src/lib/fifo.h \
 	src/lib/heap.h \
@@ -230,6 +231,7 @@ SOURCES := \
 	src/lib/ethernet.c \
 	src/lib/fifo.c \
 	src/lib/flow_hash.c \
+	src/lib/flow_table.c \
 	src/lib/gso.c \
 	src/lib/heap.c \
 	src/lib/icmp.c \

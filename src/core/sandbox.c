@@ -57,6 +57,7 @@ const struct sandbox_call sandbox_calls[] = {
 	{ "mmap", "memory, a reload's segments and statistics; executable for LuaJIT alone" },
 	{ "mprotect", "memory; executable for LuaJIT alone" },
 	{ "munmap", "memory" },
+	{ "madvise", "huge pages for the tables of apps (MADV_HUGEPAGE alone; all else is refused with EINVAL)" },
 	{ "brk", "memory" },
 	{ "timer_create", "the watch over Lua apps" },
 	{ "timer_settime", "the watch over Lua apps" },
@@ -77,7 +78,6 @@ const struct sandbox_call sandbox_calls[] = {
 /* What the C library tries and can do without: refused with this error instead of ending the process. */
 static const struct { const char *name; int error; } refused[] = {
 	{ "mremap", ENOMEM },           /* realloc copies instead */
-	{ "madvise", EINVAL },          /* the stack of a thread that ended; free memory at the top of the heap */
 	{ "fadvise64", EINVAL },        /* that a capture is read in order */
 	{ "epoll_wait", ENOSYS },       /* epoll_pwait2 is there, or the engine sleeps */
 };
@@ -217,6 +217,12 @@ static int allow(scmp_filter_ctx filter, const char *name, bool compiles)
 		int code = allow_if(filter, name, SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, TUNGETIFF));
 
 		return code == 0 ? allow_if(filter, name, SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, TCGETS)) : code;
+	}
+	if (strcmp(name, "madvise") == 0) {
+		/* The C library's own: the stack of a thread that ended; free memory at the top of the heap. It can do without. */
+		int code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), call, 1, SCMP_A2_64(SCMP_CMP_NE, MADV_HUGEPAGE, 0));
+
+		return code == 0 ? allow_if(filter, name, SCMP_A2_64(SCMP_CMP_EQ, MADV_HUGEPAGE, 0)) : code;
 	}
 	if (strcmp(name, "fcntl") == 0)
 		return allow_if(filter, name, SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, F_SETFL));

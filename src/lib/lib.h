@@ -23,6 +23,7 @@
 #include "lib/token_bucket.h"
 #include "lib/siphash.h"
 #include "lib/flow_hash.h"
+#include "lib/flow_table.h"
 #include "lib/traffic.h"
 #include "lib/fifo.h"
 #include "lib/heap.h"

@@ -95,6 +95,9 @@ PUBLIC := \
 	src/lib/heap.h \
 	src/lib/map.h \
 	src/lib/cuckoo.h \
+	src/lib/bpf.h \
+	src/lib/bpf_native.h \
+	src/core/filter.h \
 
 LUA := \
 	lua/nf/apps/forward.lua \
@@ -133,6 +136,7 @@ SOURCES := \
 	src/apps/ip/echo6.c \
 	src/apps/ip/ndp.c \
 	src/apps/ip/neighbor.c \
+	src/apps/filter/pcap.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \
@@ -160,6 +164,8 @@ SOURCES := \
 	src/core/engine_trace.c \
 	src/core/engine_wiring.c \
 	src/core/error.c \
+	src/core/filter.c \
+	src/core/filter_compile.c \
 	src/core/graph.c \
 	src/core/graph_check.c \
 	src/core/graph_describe.c \
@@ -224,6 +230,12 @@ SOURCES := \
 	src/core/worker_reload.c \
 	src/lib/address_set.c \
 	src/lib/arp.c \
+	src/lib/bpf.c \
+	src/lib/bpf_assembler.c \
+	src/lib/bpf_facts.c \
+	src/lib/bpf_native.c \
+	src/lib/bpf_native_x86_64.c \
+	src/lib/bpf_run.c \
 	src/lib/bytes.c \
 	src/lib/capture.c \
 	src/lib/capture_pcapng.c \

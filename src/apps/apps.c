@@ -20,6 +20,7 @@
 	X(ip_echo4) \
 	X(ip_echo6) \
 	X(ip_ndp) \
+	X(filter_pcap) \
 	X(pcap_reader) \
 	X(pcap_writer) \
 	X(socket_raw) \

@@ -34,6 +34,7 @@ struct app_class {
 	bool once;                      /* what `open` gives serves one instance: a worker that asks again, and the successor of one that
 	                                 * has died, get it opened anew. It is closed before a successor uses any packet */
 	bool dma;                       /* the device reads and writes packet memory: huge pages are needed */
+	bool executable;                /* it makes native code: its worker may map executable memory */
 	const struct script_module *module;     /* a Lua app's code; NULL for C */
 
 	/* Check, in the supervisor, on a decoded instance that never runs. All optional.

@@ -43,7 +43,7 @@ void resources_add(struct resources *resources, const char *format, ...)
 		return;
 	}
 	anew = strncmp(key, "read:", 5) == 0 || strncmp(key, "interlink:", 10) == 0;
-	shared = anew || strncmp(key, "xdp:", 4) == 0;
+	shared = anew || strncmp(key, "xdp:", 4) == 0 || strncmp(key, "filter:", 7) == 0;
 	same = find(resources, key);
 	if (same != NULL) {
 		if (!shared)

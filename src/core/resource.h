@@ -19,7 +19,8 @@ struct resources {
 struct resource {
 	char *key;
 	const struct app *app;          /* the checked instance that named it: class->open(app, key) opens it */
-	bool shared;                    /* several apps may name it (a file that is only read, a link between workers, an XDP program) */
+	bool shared;                    /* several apps may name it (a file that is only read, a link between workers, an XDP program,
+	                                 * the program of a filter) */
 	bool anew;                      /* a reload opens it anew, as another file may have taken the name */
 	bool handed;                    /* a worker has it, or had it */
 	int fd;                         /* -1: not open */
@@ -27,7 +28,8 @@ struct resource {
 };
 
 /* Name a key; called from class->resources. A key that another app named already becomes an error message, unless it is
- * a "read:", an "interlink:" or an "xdp:" key: both ends of a link between workers name it, and all queues of an interface. */
+ * a "read:", an "interlink:", an "xdp:" or a "filter:" key: both ends of a link between workers name it, all queues of an interface,
+ * and all filters with one expression. */
 void resources_add(struct resources *resources, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Open, or get again, the resource of a key. Worker side; house-keeping thread (prepare).

@@ -51,7 +51,7 @@ int sandbox_drop(const struct sandbox_user *user) __attribute__((warn_unused_res
 
 /* Let all threads of this process make the calls of the table only. Any other is reported over `socket` as WORKER_BROKE with the
  * call's number and ends the process with SIGSYS.
- *   compiles: memory may be made executable, though never writable at once, for LuaJIT
+ *   compiles: memory may be made executable, though never writable at once, for LuaJIT and filters
  *   fails: -errno with nf_error() */
 int sandbox_filter(bool compiles, int socket) __attribute__((warn_unused_result));
 

@@ -1,6 +1,7 @@
 /* worker -- see worker.h. */
 #include "core/worker_state.h"
 
+#include "core/filter.h"
 #include "core/sandbox.h"
 
 #include <poll.h>
@@ -124,11 +125,11 @@ static int run_packets_to_end(struct worker *w, int code)
 	return code < 0 ? code : w->code < 0 ? nf_fail(-w->code, "%s", w->text) : 0;
 }
 
-/* Does LuaJIT compile in this worker? */
-static bool has_scripts(const struct graph_worker *graph)
+/* Is native code made in this worker, by LuaJIT or by an app? */
+static bool makes_code(const struct graph_worker *graph)
 {
 	for (uint32_t i = 0; i < graph->app_count; i++)
-		if (graph->app[i].class->module != NULL)
+		if (graph->app[i].class->module != NULL || graph->app[i].class->executable)
 			return true;
 	return false;
 }
@@ -136,12 +137,12 @@ static bool has_scripts(const struct graph_worker *graph)
 /* From here on the worker makes only the system calls of the table. All threads are there; the filter is for all of them. */
 static int close_sandbox(struct worker *w)
 {
-	bool compiles = has_scripts(&w->graph->worker[w->number]);
+	bool compiles = makes_code(&w->graph->worker[w->number]);
 	int code = sandbox_filter(compiles, w->socket);
 
-	/* Lua apps that a reload brings are interpreted. */
+	/* Lua apps and filters that a reload brings are interpreted. */
 	if (code == 0 && sandbox_has_filter && !compiles)
-		script_compiles = false;
+		script_compiles = filter_compiles = false;
 	return code;
 }
 

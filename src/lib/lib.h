@@ -30,3 +30,5 @@
 #include "lib/map.h"
 #include "lib/cuckoo.h"
 #include "lib/capture.h"
+#include "lib/bpf.h"
+#include "lib/bpf_native.h"

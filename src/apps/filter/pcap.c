@@ -1,0 +1,118 @@
+/* pcap -- packets that match an expression of the pcap-filter language go one way, the others another. */
+#include "core/core.h"
+
+#include "core/filter.h"
+
+struct pcap {
+	struct app app;
+	const char *expression;
+	bool invert, native;
+	struct filter *filter;
+};
+
+static const struct param params[] = {
+	{ "filter", PARAM_STRING, offsetof(struct pcap, expression), "which packets match, see pcap-filter(7); \"\": all", .required = true },
+	{ "invert", PARAM_BOOL, offsetof(struct pcap, invert), "let those pass that do not match", .initial = false },
+	{ "native", PARAM_BOOL, offsetof(struct pcap, native), "translate the filter to the processor's instructions; false: interpret it",
+		.initial = true },
+	{ 0 }
+};
+
+enum { MATCHED };                       /* counters */
+enum { REJECTED };                      /* reasons */
+enum { OUTPUT, OTHERS };
+
+static void pcap_check(const struct app *app, struct errors *errors)
+{
+	filter_check(app, "filter", ((const struct pcap *)app)->expression, errors);
+}
+
+static void pcap_resources(const struct app *app, struct resources *resources)
+{
+	filter_resource(resources, ((const struct pcap *)app)->expression);
+}
+
+static int pcap_open(const struct app *app, const char *key)
+{
+	(void)key;
+	return filter_open(((const struct pcap *)app)->expression);
+}
+
+static int pcap_prepare(struct app *app, const struct app *old)
+{
+	struct pcap *pcap = (struct pcap *)app;
+
+	(void)old;
+	return filter_prepare(&pcap->filter, app, &pcap->expression, 1, pcap->native);
+}
+
+static void pcap_retire(struct app *app)
+{
+	filter_delete(((struct pcap *)app)->filter);
+}
+
+/* Every packet gets the same answer: nobody looks at them. */
+static void push_all(struct pcap *pcap, uint32_t n)
+{
+	struct app *app = &pcap->app;
+	struct packet *burst[BURST];
+
+	app->counter[MATCHED] += pcap->filter->constant ? n : 0;
+	if ((pcap->filter->constant != 0) != pcap->invert) {
+		link_move(app->input[0], app->output[OUTPUT], n);
+	} else if (app->output[OTHERS] != NULL) {
+		link_move(app->input[0], app->output[OTHERS], n);
+	} else {
+		link_receive_burst(app->input[0], burst, n);
+		app_drop_burst(app, REJECTED, burst, n);
+	}
+}
+
+static void pcap_push(struct app *app)
+{
+	struct pcap *pcap = (struct pcap *)app;
+	const struct filter *filter = pcap->filter;
+	struct packet *burst[BURST], *passed[BURST];
+	uint32_t n = app_push_room(app, app->input[0]), passes = 0, invert = pcap->invert;
+
+	if (filter->constant >= 0) {
+		push_all(pcap, n);
+		return;
+	}
+	link_receive_burst(app->input[0], burst, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct packet *p = burst[i];
+		uint32_t pass;
+
+		/* The filter is to see the frame as it was on the wire. */
+		if (__builtin_expect(p->meta.flags & PACKET_VLAN, 0))
+			offload_insert_tag(p);
+		pass = filter_match(filter, p->data, p->length) ^ invert;
+		/* Both lists are written, one of them goes on: which way a packet takes is no branch to be guessed. */
+		passed[passes] = p;
+		burst[i - passes] = p;
+		passes += pass;
+	}
+	app->counter[MATCHED] += invert ? n - passes : passes;
+	link_send_burst(app->output[OUTPUT], passed, passes);
+	if (app->output[OTHERS] != NULL)
+		link_send_burst(app->output[OTHERS], burst, n - passes);
+	else
+		app_drop_burst(app, REJECTED, burst, n - passes);
+}
+
+const struct app_class filter_pcap_class = {
+	.name = "filter.pcap",
+	.help = "Let packets pass that match an expression of the pcap-filter language, as tcpdump has it.\n"
+		"The others go to the output 'rejected' when it is linked, else they are dropped. Names of hosts, ports and protocols are "
+		"looked up when the configuration is read. 'nf filter EXPRESSION' shows what an expression becomes.",
+	.size = sizeof(struct pcap),
+	.params = params,
+	.inputs = (const char *const[]){ "input", NULL },
+	.outputs = (const char *const[]){ "output", "rejected?", NULL },
+	.counters = (const char *const[]){ "matched", NULL },
+	.reasons = (const char *const[]){ "rejected", NULL },
+	.executable = true,
+	.check = pcap_check, .resources = pcap_resources, .open = pcap_open,
+	.prepare = pcap_prepare, .abort = pcap_retire, .retire = pcap_retire, .push = pcap_push,
+};

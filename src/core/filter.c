@@ -217,7 +217,7 @@ int filter_prepare(struct filter **filter, const struct app *app, const char *co
 		code = filter_new(filter, programs, count, native);
 	if (code == 0 && native && (*filter)->native == NULL)
 		log_warn("app '%s': its filter is interpreted: %s", app->name, filter_compiles ? "no native code could be made" :
-			"this worker was started without apps that make native code; start nf anew");
+			"its worker was started without apps that make native code; start nf anew, or with --compile");
 	for (uint32_t i = 0; programs != NULL && i < count; i++)
 		filter_program_free(&programs[i]);
 	free(programs);

@@ -222,8 +222,8 @@ static int build(lua_State *L)
 	if (script_compiles)
 		luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
 	else
-		log_warn("app '%s' is interpreted, which is slow: its worker was started without Lua apps and may not make memory "
-			"executable; nf run anew compiles it", s->app.name);
+		log_warn("app '%s' is interpreted, which is slow: its worker was started without apps that make native code; "
+			"start nf anew, or with --compile", s->app.name);
 	return 0;
 }
 

@@ -135,9 +135,8 @@ static bool makes_code(const struct graph_worker *graph)
 }
 
 /* From here on the worker makes only the system calls of the table. All threads are there; the filter is for all of them. */
-static int close_sandbox(struct worker *w)
+static int close_sandbox(struct worker *w, bool compiles)
 {
-	bool compiles = makes_code(&w->graph->worker[w->number]);
 	int code = sandbox_filter(compiles, w->socket);
 
 	/* Lua apps and filters that a reload brings are interpreted. */
@@ -201,7 +200,7 @@ static int run(struct worker *w, const struct worker_options *options)
 	if (code < 0)
 		return code;
 	if (options->sandbox)
-		code = close_sandbox(w);
+		code = close_sandbox(w, options->compiles || makes_code(&w->graph->worker[w->number]));
 	if (code == 0)
 		code = wait_for_others(w);
 	w->ran = code == 0;

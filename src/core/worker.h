@@ -30,6 +30,7 @@ struct worker_options {
 	uint64_t duration_ns;           /* 0: until it ends or is stopped */
 	bool virtual_clock;
 	bool sandbox;                   /* only the system calls of sandbox_calls */
+	bool compiles;                  /* may make memory executable, whatever its first graph has */
 	bool successor;                 /* of a worker that has died: take over what it left */
 	int cpu;                        /* for the first worker without a cpu of its own; -1: anywhere */
 	const struct worker_stuck *stuck;       /* successor: what ended its predecessors; NULL: nothing */

@@ -86,6 +86,7 @@ static const struct program_option run_options[] = {
 	{ "--idle", "busy|adaptive|wait", "What to do when no packets come: poll, sleep a little longer each time, or block; default adaptive." },
 	{ "--clock", "real|virtual", "Virtual time goes on from packet to packet: a run on captures is repeatable; default real." },
 	{ "--seed", "N", "Where all random numbers come from; default another one each time, 1 with a virtual clock." },
+	{ "--compile", NULL, "Workers may make native code, whatever their first graph has: for Lua apps and filters that a reload brings." },
 	{ "--no-sandbox", NULL, "For debuggers: workers keep the user, the capabilities and all system calls." },
 	{ "--metrics", "[ADDRESS:]PORT", "Serve statistics over HTTP: /metrics for Prometheus, / a page with the live graph; the default "
 		"address is 127.0.0.1." },

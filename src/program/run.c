@@ -30,6 +30,7 @@ static int read_options(const struct options *options, struct supervisor_options
 	run->worker.virtual_clock = clock == 1;
 	run->single_process = options_has(options, "--single-process");
 	run->worker.sandbox = !run->single_process && !options_has(options, "--no-sandbox");
+	run->worker.compiles = options_has(options, "--compile");
 	run->watch = options_has(options, "--watch");
 	run->arguments = (const char *const *)options->rest;
 	/* A virtual run is repeatable, so its seed is fixed unless given; a real one takes a new seed each time. */

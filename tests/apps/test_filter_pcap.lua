@@ -89,8 +89,8 @@ function TestFilter:testWithoutExecutableMemoryItIsInterpreted()
   nf.filter_compiles = false
   local filter
   local text = support.stderr(function() filter = start({ filter = "udp port 53" }) end)
-  lu.assertStrContains(text, "app 'x': its filter is interpreted: this worker was started without apps that make native code; " ..
-    "start nf anew")
+  lu.assertStrContains(text, "app 'x': its filter is interpreted: its worker was started without apps that make native code; " ..
+    "start nf anew, or with --compile")
   filter:give(0, TCP, UDP)
   filter:push()
   lu.assertEquals(filter:take(0), { UDP })

@@ -155,6 +155,22 @@ function TestSandbox:testMemoryIsNotExecutableInAWorkerWithoutLua()
   lu.assertStrContains(output, "app 'a' is interpreted")
 end
 
+-- A graph without Lua apps, then one with: native when nf was told so at the start.
+function TestSandbox:testAReloadBringsLuaToAWorkerThatMayCompile()
+  skip_without_filter()
+  for _, option in ipairs({ "", "--compile" }) do
+    write_graph(nil)
+    start(option)
+    worker()
+    write_graph("wait", 1)
+    wait_for("the reload", function() return select(2, reload()) == 0 end)
+    local output = support.read(folder .. "/output")
+    lu.assertEquals(output:find("app 'a' is interpreted, which is slow: its worker was started without apps that make native code; " ..
+      "start nf anew, or with --compile", 1, true) == nil, option ~= "", output)
+    self:tearDown()
+  end
+end
+
 function TestSandbox:testTheHandlerOfForbiddenCallsStays()
   skip_without_filter()
   lu.assertStrContains(attack("unmask", true), "was ended by signal 31")

@@ -81,6 +81,8 @@ PUBLIC := \
 	src/lib/arp.h \
 	src/lib/ndp.h \
 	src/lib/address_set.h \
+	src/lib/fragment.h \
+	src/lib/icmp_error.h \
 	src/lib/capture.h \
 	src/lib/virtio_net.h \
 	src/lib/gso.h \
@@ -88,6 +90,7 @@ PUBLIC := \
 	src/core/offload.h \
 	src/lib/token_bucket.h \
 	src/lib/siphash.h \
+	src/lib/ident.h \
 	src/lib/flow_hash.h \
 	src/lib/flow_table.h \
 	src/lib/traffic.h \
@@ -134,6 +137,9 @@ SOURCES := \
 	src/apps/ip/arp.c \
 	src/apps/ip/echo4.c \
 	src/apps/ip/echo6.c \
+	src/apps/ip/fragment4.c \
+	src/apps/ip/fragment6.c \
+	src/apps/ip/fragmenter.c \
 	src/apps/ip/ndp.c \
 	src/apps/ip/neighbor.c \
 	src/apps/filter/pcap.c \
@@ -244,9 +250,12 @@ SOURCES := \
 	src/lib/fifo.c \
 	src/lib/flow_hash.c \
 	src/lib/flow_table.c \
+	src/lib/fragment.c \
 	src/lib/gso.c \
 	src/lib/heap.c \
 	src/lib/icmp.c \
+	src/lib/icmp_error.c \
+	src/lib/ident.c \
 	src/lib/ipv4.c \
 	src/lib/ipv6.c \
 	src/lib/map.c \

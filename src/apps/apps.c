@@ -19,6 +19,8 @@
 	X(ip_arp) \
 	X(ip_echo4) \
 	X(ip_echo6) \
+	X(ip_fragment4) \
+	X(ip_fragment6) \
 	X(ip_ndp) \
 	X(filter_pcap) \
 	X(pcap_reader) \

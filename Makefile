@@ -56,6 +56,8 @@ PUBLIC := \
 	src/core/packet.h \
 	src/core/link.h \
 	src/core/memory.h \
+	src/core/pci.h \
+	src/core/memory_dma.h \
 	src/core/value.h \
 	src/core/param.h \
 	src/core/app.h \
@@ -143,6 +145,7 @@ SOURCES := \
 	src/apps/ip/ndp.c \
 	src/apps/ip/neighbor.c \
 	src/apps/filter/pcap.c \
+	src/apps/intel/intel_device.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \
@@ -193,6 +196,7 @@ SOURCES := \
 	src/core/link.c \
 	src/core/log.c \
 	src/core/memory.c \
+	src/core/memory_dma.c \
 	src/core/memory_home.c \
 	src/core/namespace.c \
 	src/core/netdev.c \
@@ -202,6 +206,11 @@ SOURCES := \
 	src/core/packet.c \
 	src/core/packet_debug.c \
 	src/core/param.c \
+	src/core/pci.c \
+	src/core/pci_bind.c \
+	src/core/pci_card.c \
+	src/core/pci_record.c \
+	src/core/pci_vfio.c \
 	src/core/param_describe.c \
 	src/core/param_error.c \
 	src/core/param_scalar.c \
@@ -307,6 +316,7 @@ SOURCES := \
 	src/program/options.c \
 	src/program/prometheus.c \
 	src/program/probing.c \
+	src/program/pci.c \
 	src/program/ps.c \
 	src/program/reading.c \
 	src/program/reload.c \

@@ -51,6 +51,12 @@ struct app_class {
 	 * is so already, or the device is gone. Also called for the old instance when the reload was given up.
 	 * fails: -errno with nf_error(); the reload is given up */
 	int (*adopt)(const struct app *app, const char *key, int fd);
+	/* quiesce: the worker that had it has died: bring what it left running to rest, so that its memory can be used again.
+	 * fails: -errno with nf_error(): it may still run */
+	int (*quiesce)(const struct app *app, const char *key, int fd);
+	/* close: nobody has the key any more, its last descriptor is closed after this call. Keys that were opened later are
+	 * closed earlier. */
+	void (*close)(const struct app *app, const char *key, int fd);
 	/* holds: packets that the instance may hold at most, by size (standard and jumbo packets are added up by the graph;
 	 * any number > 0 of a size makes the worker have that size). */
 	void (*holds)(const struct app *app, uint32_t holds[PACKET_SIZES]);

@@ -20,6 +20,8 @@
 #include "core/packet.h"
 #include "core/link.h"
 #include "core/memory.h"
+#include "core/pci.h"
+#include "core/memory_dma.h"
 #include "core/value.h"
 #include "core/param.h"
 #include "core/app.h"

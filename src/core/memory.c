@@ -1,6 +1,8 @@
 /* memory -- see memory.h. */
 #include "core/core.h"
 
+#include "core/memory_window.h"
+
 #include <linux/memfd.h>
 #include <numaif.h>
 #include <sys/mman.h>
@@ -38,6 +40,42 @@ int memory_reserve(void)
 	return nf_fail(ENOMEM, "no room for packet memory: the address space is limited to less than 1 GiB (ulimit -v)");
 }
 
+/* Single pages that were given back, to be taken again before new addresses are. */
+static uint8_t *spare[64];
+static uint32_t spare_count;
+
+uint8_t *memory_window_take(uint64_t bytes)
+{
+	uint8_t *at = window + window_used;
+
+	if (bytes == MEMORY_PAGE && spare_count > 0)
+		return spare[--spare_count];
+	if (window == NULL || bytes > window_bytes - window_used)
+		return NULL;
+	window_used += bytes;
+	return at;
+}
+
+void memory_window_give(uint8_t *at, uint64_t bytes)
+{
+	/* The addresses stay reserved; the newest are used again. */
+	mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	if (at + bytes == window + window_used)
+		window_used -= bytes;
+	else if (bytes == MEMORY_PAGE && spare_count < sizeof(spare) / sizeof(spare[0]))
+		spare[spare_count++] = at;
+}
+
+uint64_t memory_window_offset(const void *at)
+{
+	return (uint64_t)((const uint8_t *)at - window);
+}
+
+uint64_t memory_window_bytes(void)
+{
+	return window_bytes;
+}
+
 static uint32_t packets_per_page(uint32_t stride)
 {
 	return MEMORY_PAGE / stride;
@@ -50,11 +88,40 @@ static struct packet *segment_packet(const struct segment *s, uint32_t i)
 	return (struct packet *)(s->base + (uint64_t)(i / per_page) * MEMORY_PAGE + (uint64_t)(i % per_page) * s->stride);
 }
 
-/* Make the memory file and map it at `at`: huge pages first, then ordinary ones. */
+/* Write the addresses that cards have for a segment's packets, when there is a card. */
+static void write_addresses(const struct segment *s)
+{
+	uint32_t per_page = packets_per_page(s->stride);
+
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct packet *p = segment_packet(s, i);
+
+		/* No packet crosses a huge page, within which addresses go on. */
+		p->iova = i % per_page == 0 ? memory_dma_address(p) : segment_packet(s, i - 1)->iova + s->stride;
+	}
+}
+
+void memory_addresses(void)
+{
+	for (uint32_t i = 0; i < memory_segment_count; i++)
+		if (memory_segment[i].base != NULL)
+			write_addresses(&memory_segment[i]);
+}
+
+/* A memory file: named and of huge pages when cards are to reach it, of huge pages, of ordinary ones. */
+static int make_file(const struct segment *s, int attempt, char **path)
+{
+	if (attempt == 0)
+		return memory_dma_is_on() ? memory_dma_file(s->bytes, path) : -1;
+	return memfd_create("nf-packets", MFD_CLOEXEC | (attempt == 1 ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
+}
+
+/* Make the memory file and map it at `at`. */
 static int map_segment(struct segment *s, uint8_t *at, int node)
 {
-	for (int huge = 1; huge >= 0; huge--) {
-		int fd = memfd_create("nf-packets", MFD_CLOEXEC | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
+	for (int attempt = 0; attempt < 3; attempt++) {
+		char *path = NULL;
+		int fd = make_file(s, attempt, &path);
 
 		if (fd < 0)
 			continue;
@@ -67,10 +134,13 @@ static int map_segment(struct segment *s, uint8_t *at, int node)
 				log_debug("segment %u: no preference for node %d: %s", s->number, node, strerror(errno));
 			s->base = at;
 			s->fd = fd;
-			s->huge = huge != 0;
-			return 0;
+			s->huge = attempt < 2;
+			return memory_dma_is_on() ? memory_dma_add(at, s->bytes, path) : 0;
 		}
 		close(fd);
+		if (path != NULL)
+			unlink(path);
+		free(path);
 	}
 	return nf_fail(ENOMEM, "no %llu MiB for packets: %s", (unsigned long long)(s->bytes >> 20), strerror(errno));
 }
@@ -80,6 +150,7 @@ int memory_segment_add(uint8_t worker, enum packet_size size, uint32_t count, in
 	uint32_t stride = strides[size], number = 0, per_page = packets_per_page(stride);
 	uint32_t pages = (count + per_page - 1) / per_page;
 	struct segment *s;
+	uint8_t *at;
 	int code;
 
 	while (number < MEMORY_SEGMENTS && memory_segment[number].base != NULL)
@@ -88,20 +159,25 @@ int memory_segment_add(uint8_t worker, enum packet_size size, uint32_t count, in
 		return nf_fail(ENOSPC, "no more than %d segments of packets", MEMORY_SEGMENTS);
 	if (pages == 0)
 		pages = 1;
-	if ((uint64_t)pages * MEMORY_PAGE > window_bytes - window_used)
+	at = memory_window_take((uint64_t)pages * MEMORY_PAGE);
+	if (at == NULL)
 		return nf_fail(ENOSPC, "no room for %u more packets in the %llu GiB reserved for packet memory", count,
 			(unsigned long long)(window_bytes >> 30));
 	s = &memory_segment[number];
 	*s = (struct segment){ .bytes = (uint64_t)pages * MEMORY_PAGE, .stride = stride, .count = pages * per_page,
 		.number = (uint16_t)number, .size = (uint8_t)size, .worker = worker, .fd = -1 };
-	code = map_segment(s, window + window_used, node);
+	code = map_segment(s, at, node);
 	if (code < 0) {
+		if (s->fd >= 0)
+			close(s->fd);
 		s->base = NULL;
+		memory_window_give(at, s->bytes);
 		return code;
 	}
 	if (PACKET_DEBUG)
 		packet_debug_segment(s);
-	window_used += s->bytes;
+	if (memory_dma_is_on())
+		write_addresses(s);
 	if (number >= memory_segment_count)
 		memory_segment_count = number + 1;
 	return (int)number;
@@ -113,10 +189,8 @@ void memory_segment_remove(uint16_t number)
 
 	if (s->base == NULL)
 		return;
-	/* The addresses stay reserved; the newest segment's are used again. */
-	mmap(s->base, s->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-	if (s->base + s->bytes == window + window_used)
-		window_used -= s->bytes;
+	memory_dma_remove(s->base);
+	memory_window_give(s->base, s->bytes);
 	if (s->fd >= 0)
 		close(s->fd);
 	*s = (struct segment){ .fd = -1 };
@@ -129,7 +203,8 @@ static struct packet *make_packet(const struct segment *s, uint32_t i)
 {
 	struct packet *p = segment_packet(s, i);
 
-	*p = (struct packet){ .data = (uint8_t *)(p + 1) + PACKET_HEADROOM, .room = s->stride - (uint32_t)sizeof(*p),
+	/* The card's address is the supervisor's (memory_addresses). */
+	*p = (struct packet){ .data = (uint8_t *)(p + 1) + PACKET_HEADROOM, .room = s->stride - (uint32_t)sizeof(*p), .iova = p->iova,
 		.segment = (uint8_t)s->number, .size = s->size, .worker = s->worker };
 	if (PACKET_DEBUG)
 		packet_debug_free(p);

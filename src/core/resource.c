@@ -18,12 +18,17 @@ struct answer {
 	char text[ERROR_TEXT];
 };
 
-static struct resource *find(struct resources *resources, const char *key)
+static struct resource *find(const struct resources *resources, const char *key)
 {
 	for (uint32_t i = 0; i < resources->count; i++)
 		if (strcmp(resources->list[i].key, key) == 0)
 			return &resources->list[i];
 	return NULL;
+}
+
+static bool is_opened_anew(const char *key)
+{
+	return strncmp(key, "read:", 5) == 0 || strncmp(key, "interlink:", 10) == 0;
 }
 
 void resources_add(struct resources *resources, const char *format, ...)
@@ -42,8 +47,8 @@ void resources_add(struct resources *resources, const char *format, ...)
 			RESOURCE_KEY - 1);
 		return;
 	}
-	anew = strncmp(key, "read:", 5) == 0 || strncmp(key, "interlink:", 10) == 0;
-	shared = anew || strncmp(key, "xdp:", 4) == 0 || strncmp(key, "filter:", 7) == 0;
+	anew = is_opened_anew(key);
+	shared = anew || strncmp(key, "xdp:", 4) == 0 || strncmp(key, "filter:", 7) == 0 || strncmp(key, "card:", 5) == 0;
 	same = find(resources, key);
 	if (same != NULL) {
 		if (!shared)
@@ -96,6 +101,36 @@ int resource_file(const struct app *app, const char *key)
 	return fd;
 }
 
+/* Close one of a list; the last one that has it open tells the class. */
+static void close_one(struct resource *resource)
+{
+	if (resource->fd < 0)
+		return;
+	if (resource->holders != NULL && --*resource->holders == 0) {
+		if (resource->app->class->close != NULL)
+			resource->app->class->close(resource->app, resource->key, resource->fd);
+		free(resource->holders);
+	}
+	close(resource->fd);
+	resource->fd = -1;
+	resource->holders = NULL;
+}
+
+void resources_carry(struct resources *resources, const struct resources *old)
+{
+	for (uint32_t i = 0; i < resources->count; i++) {
+		struct resource *resource = &resources->list[i];
+		const struct resource *had = resource->anew ? NULL : find(old, resource->key);
+
+		if (had == NULL || had->fd < 0 || (resource->fd = fcntl(had->fd, F_DUPFD_CLOEXEC, 0)) < 0)
+			continue;
+		resource->handed = had->handed;
+		resource->holders = had->holders;
+		if (resource->holders != NULL)
+			++*resource->holders;
+	}
+}
+
 int resource_find_open(struct resources *resources, const char *key)
 {
 	struct resource *resource = find(resources, key);
@@ -104,10 +139,8 @@ int resource_find_open(struct resources *resources, const char *key)
 		return nf_fail(EPERM, "'%s' is not named by the configuration", key);
 	/* A device that was deleted meanwhile, and asked for again. */
 	if (resource->fd >= 0 && resource->app->class->is_open != NULL &&
-		!resource->app->class->is_open(resource->app, key, resource->fd)) {
-		close(resource->fd);
-		resource->fd = -1;
-	}
+		!resource->app->class->is_open(resource->app, key, resource->fd))
+		close_one(resource);
 	if (resource->fd < 0) {
 		int fd;
 
@@ -119,6 +152,9 @@ int resource_find_open(struct resources *resources, const char *key)
 			return fd;
 		resource->fd = fd;
 		resource->created = file_created;
+		resource->holders = malloc(sizeof(*resource->holders));
+		if (resource->holders != NULL)
+			*resource->holders = 1;
 	}
 	return resource->fd;
 }
@@ -135,10 +171,8 @@ static int hand_out(struct resources *resources, const char *key)
 	struct resource *resource = find(resources, key);
 	int fd;
 
-	if (resource != NULL && is_spent(resource)) {
-		close(resource->fd);
-		resource->fd = -1;
-	}
+	if (resource != NULL && is_spent(resource))
+		close_one(resource);
 	fd = resource_find_open(resources, key);
 	if (fd >= 0)
 		resource->handed = true;
@@ -151,10 +185,8 @@ void resources_bereave(struct resources *resources, const struct graph_app *apps
 		struct resource *resource = &resources->list[i];
 
 		for (uint32_t j = 0; j < count; j++)
-			if (strcmp(apps[j].name, resource->app->name) == 0 && is_spent(resource)) {
-				close(resource->fd);
-				resource->fd = -1;
-			}
+			if (strcmp(apps[j].name, resource->app->name) == 0 && is_spent(resource))
+				close_one(resource);
 	}
 }
 
@@ -192,11 +224,10 @@ int resources_adopt(struct resources *resources)
 
 void resources_fini(struct resources *resources, bool undo)
 {
-	for (uint32_t i = 0; i < resources->count; i++) {
+	for (uint32_t i = resources->count; i-- > 0;) {
 		struct resource *resource = &resources->list[i];
 
-		if (resource->fd >= 0)
-			close(resource->fd);
+		close_one(resource);
 		if (undo && resource->created)
 			unlink(strchr(resource->key, ':') + 1);
 		free(resource->key);

@@ -24,12 +24,13 @@ struct resource {
 	bool anew;                      /* a reload opens it anew, as another file may have taken the name */
 	bool handed;                    /* a worker has it, or had it */
 	int fd;                         /* -1: not open */
+	uint32_t *holders;              /* how many lists have it open: those of two graphs, during a reload; NULL: not open */
 	bool created;                   /* a file that this opening made: removed again when the start fails */
 };
 
 /* Name a key; called from class->resources. A key that another app named already becomes an error message, unless it is
- * a "read:", an "interlink:", an "xdp:" or a "filter:" key: both ends of a link between workers name it, all queues of an interface,
- * and all filters with one expression. */
+ * a "read:", an "interlink:", an "xdp:", a "filter:" or a "card:" key: both ends of a link between workers name it, all queues of an
+ * interface or a card, and all filters with one expression. */
 void resources_add(struct resources *resources, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Open, or get again, the resource of a key. Worker side; house-keeping thread (prepare).
@@ -72,6 +73,10 @@ int resource_find_open(struct resources *resources, const char *key) __attribute
 /* Let the classes bring what is open into the state that their instances ask for (class->adopt); all are tried.
  *   fails: -errno of the first one that failed, with nf_error() */
 int resources_adopt(struct resources *resources) __attribute__((warn_unused_result));
+
+/* What another list has open and this one names, too: take descriptors of our own, so that it stays open. Files that are only
+ * read are opened anew, as another one may have taken the name, and so are links between workers. */
+void resources_carry(struct resources *resources, const struct resources *old);
 
 /* Close all; with `undo` also remove the files that were created. */
 void resources_fini(struct resources *resources, bool undo);

@@ -33,11 +33,23 @@ static void check_processors(const struct graph *graph)
 	}
 }
 
+/* Does a device read and write packet memory? Then it must be able to reach the packets of all workers: they travel. */
+static bool has_dma(const struct graph *graph)
+{
+	for (uint32_t w = 0; w < graph->worker_count; w++)
+		for (uint32_t i = 0; i < graph->worker[w].app_count; i++)
+			if (graph->worker[w].app[i].class->dma)
+				return true;
+	return false;
+}
+
 /* Memory for every worker's packets, on the node of its processor, before any fork. */
 static int make_segments(const struct graph *graph)
 {
 	int code = memory_reserve();
 
+	if (code == 0 && has_dma(graph))
+		code = memory_dma_start();
 	if (code == 0)
 		code = memory_home_init(graph->worker_count);
 	packet_worker = (uint8_t)graph->worker_count;
@@ -299,6 +311,7 @@ int supervisor_run(struct graph *graph, const struct supervisor_options *options
 	if (code < 0)
 		snprintf(s->text, sizeof(s->text), "%s", nf_error());
 	resources_fini(s->graph->resources, code < 0 && !s->started);
+	memory_dma_stop();
 	supervisor_control_fini(s);
 	if (s->signals >= 0)
 		close(s->signals);

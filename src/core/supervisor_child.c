@@ -1,6 +1,7 @@
 /* supervisor_child -- the workers' processes: fork, reports, death, restart. See supervisor.h. */
 #include "core/supervisor_state.h"
 
+#include "core/memory_window.h"
 #include "core/notify.h"
 
 #include <fcntl.h>
@@ -236,15 +237,37 @@ void supervisor_cut_off(struct supervisor *s, uint32_t number)
 	kill(child->pid, SIGKILL);
 }
 
+/* What the dead worker's devices still do must end before another one takes over its memory. */
+static void quiesce(const struct graph *graph, uint32_t number)
+{
+	const struct graph_worker *worker = &graph->worker[number];
+
+	for (uint32_t i = 0; i < graph->resources->count; i++) {
+		const struct resource *resource = &graph->resources->list[i];
+		bool had = false;
+
+		for (uint32_t j = 0; j < worker->app_count; j++)
+			had = had || worker->app[j].checked == resource->app;
+		if (had && resource->fd >= 0 && resource->app->class->quiesce != NULL &&
+			resource->app->class->quiesce(resource->app, resource->key, resource->fd) < 0)
+			log_error("%s", nf_error());
+	}
+}
+
 /* What served the dead worker's apps alone is closed before another worker uses their packets: in the lists of the graph that runs
  * and of one that is on its way. */
 static void bereave(struct supervisor *s, uint32_t number)
 {
 	struct graph *graph[] = { s->graph, s->reload.phase != RELOAD_NONE ? s->reload.graph : NULL };
 
-	for (uint32_t i = 0; i < 2; i++)
-		if (graph[i] != NULL)
-			resources_bereave(graph[i]->resources, graph[i]->worker[number].app, graph[i]->worker[number].app_count);
+	for (uint32_t i = 0; i < 2; i++) {
+		if (graph[i] == NULL)
+			continue;
+		quiesce(graph[i], number);
+		resources_bereave(graph[i]->resources, graph[i]->worker[number].app, graph[i]->worker[number].app_count);
+	}
+	if (memory_dma_is_on())
+		memory_addresses();             /* a worker that ran wild may have spoilt them */
 	resources_revive(graph[graph[1] != NULL ? 1 : 0]->resources);
 }
 

@@ -22,18 +22,6 @@ int supervisor_same_workers(const struct graph *old, const struct graph *new)
 	return 0;
 }
 
-/* What both graphs use stays open: the new one gets descriptors of its own of the same devices and files. Files that are only
- * read are opened anew: another one may have taken the name. */
-static void share_resources(struct resources *old, struct resources *new)
-{
-	for (uint32_t i = 0; i < new->count; i++)
-		for (uint32_t j = 0; j < old->count; j++)
-			if (old->list[j].fd >= 0 && !new->list[i].anew && strcmp(new->list[i].key, old->list[j].key) == 0) {
-				new->list[i].fd = fcntl(old->list[j].fd, F_DUPFD_CLOEXEC, 0);
-				new->list[i].handed = old->list[j].handed;
-			}
-}
-
 static int open_resources(struct resources *resources)
 {
 	for (uint32_t i = 0; i < resources->count; i++) {
@@ -144,7 +132,7 @@ int supervisor_prepare(struct supervisor *s)
 			"(cap_bpf); start nf anew");
 	if (code < 0)
 		return code;
-	share_resources(s->graph->resources, reload->graph->resources);
+	resources_carry(reload->graph->resources, s->graph->resources);
 	reload->adopting = true;
 	code = resources_adopt(reload->graph->resources);
 	/* Packets first: some devices are told where they are when they are opened. */

@@ -46,6 +46,11 @@ static const struct program_option lua_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option pci_options[] = {
+	{ "--json", NULL, "Print one JSON object per card." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option ps_options[] = {
 	{ "--json", NULL, "Print one JSON object per instance." },
 	{ "--names", NULL, "Print nothing but the names." },
@@ -124,6 +129,9 @@ const struct program programs[] = {
 		"What is no file is the name of an instance: apps are drawn with packets per second, and what they drop.", graph_options, program_graph },
 	{ "help", "[PROGRAM|APP|apps]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
+	{ "pci", "[bind|unbind] [ADDRESS] [DRIVER]", "List the network cards: who has them, and which app drives them.\n"
+		"`nf pci bind ADDRESS` gives a card to vfio-pci, for nf behind an IOMMU; with kernel as DRIVER it goes back to the kernel's "
+		"own. `nf pci unbind ADDRESS` takes it from either, for direct access without an IOMMU.", pci_options, program_pci },
 	{ "ps", NULL, "List the instances of nf that run.\n"
 		"A stale one was killed: the next nf run of its name takes its place.", ps_options, program_ps },
 	{ "reload", "NAME [FILE]", "Change the graph of a running instance: to what its file says now, or to another file.\n"

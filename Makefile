@@ -71,6 +71,7 @@ PUBLIC := \
 	src/core/stats.h \
 	src/core/engine.h \
 	src/core/instance.h \
+	src/core/placement.h \
 	src/lib/bytes.h \
 	src/lib/checksum.h \
 	src/lib/ipv4.h \
@@ -215,6 +216,7 @@ SOURCES := \
 	src/core/param_error.c \
 	src/core/param_scalar.c \
 	src/core/param_text.c \
+	src/core/placement.c \
 	src/core/probe.c \
 	src/core/random.c \
 	src/core/resource.c \
@@ -301,6 +303,7 @@ SOURCES := \
 	src/program/doctor/doctor_device.c \
 	src/program/doctor/doctor_files.c \
 	src/program/doctor/doctor_memory.c \
+	src/program/doctor/doctor_placement.c \
 	src/program/doctor/doctor_worker.c \
 	src/program/figure.c \
 	src/program/graph.c \

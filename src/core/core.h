@@ -36,6 +36,7 @@
 #include "core/namespace.h"
 #include "core/offload.h"
 #include "core/instance.h"
+#include "core/placement.h"
 
 /* A deadline that does not come. */
 #define CLOCK_NEVER UINT64_MAX

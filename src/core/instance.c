@@ -116,3 +116,17 @@ bool instance_runs(const char *name)
 	close(lock);
 	return held;
 }
+
+int instance_find(const char *name)
+{
+	char path[INSTANCE_PATH];
+	int code = instance_path(path, name, "stats");
+
+	if (code < 0)
+		return code;
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return nf_fail(ENOENT, "there is no nf with the name '%s'; nf ps lists all", name);
+	if (!instance_runs(name))
+		return nf_fail(ESRCH, "'%s' does not run any more; the next nf run --name %s uses its place again", name, name);
+	return 0;
+}

@@ -24,5 +24,10 @@ int instance_create(const char *name) __attribute__((warn_unused_result));
 /* Remove the folder and give the lock back. */
 void instance_remove(const char *name, int lock);
 
+/* Is there a running instance of that name?
+ *   gives: 0
+ *   fails: -ENOENT: there is none; -ESRCH: it was killed, its last numbers are there; -EINVAL: no name; with nf_error() */
+int instance_find(const char *name) __attribute__((warn_unused_result));
+
 /* Does a supervisor hold the lock? */
 bool instance_runs(const char *name);

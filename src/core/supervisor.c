@@ -4,7 +4,6 @@
 #include "core/notify.h"
 
 #include <fcntl.h>
-#include <numa.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -12,9 +11,32 @@
 /* The first request to stop lets workers drain, the second does not; at the third those that have not ended are stuck. */
 enum { STOPS_MOST = 3 };
 
-int supervisor_node(int cpu)
+int supervisor_processor(const struct supervisor *s, uint32_t worker)
 {
-	return cpu >= 0 && numa_available() >= 0 ? numa_node_of_cpu(cpu) : -1;
+	return worker_processor(&s->graph->worker[worker], worker, &s->options->worker);
+}
+
+int supervisor_node(const struct supervisor *s, const struct graph *graph, uint32_t worker)
+{
+	struct placement placement;
+
+	placement_init(&placement, graph, worker, supervisor_processor(s, worker));
+	return placement_home(&placement);
+}
+
+void supervisor_check_placement(const struct supervisor *s, const struct graph *graph)
+{
+	uint32_t nodes = placement_nodes();
+	struct errors errors = { 0 };
+	struct placement placement;
+
+	for (uint32_t w = 0; w < graph->worker_count; w++) {
+		placement_init(&placement, graph, w, supervisor_processor(s, w));
+		placement_judge(&placement, nodes, &errors);
+	}
+	for (uint32_t i = 0; i < errors.count; i++)
+		log_warn("%s", errors.text[i]);
+	errors_fini(&errors);
 }
 
 /* Say what is wrong with where the workers are to run; they run all the same. */
@@ -43,9 +65,10 @@ static bool has_dma(const struct graph *graph)
 	return false;
 }
 
-/* Memory for every worker's packets, on the node of its processor, before any fork. */
-static int make_segments(const struct graph *graph)
+/* Memory for every worker's packets, on the node where it belongs, before any fork. */
+static int make_segments(const struct supervisor *s)
 {
+	const struct graph *graph = s->graph;
 	int code = memory_reserve();
 
 	if (code == 0 && has_dma(graph))
@@ -60,7 +83,7 @@ static int make_segments(const struct graph *graph)
 
 		if (count > 0)
 			code = memory_segment_add((uint8_t)worker, (enum packet_size)size, count,
-				supervisor_node(graph->worker[worker].cpu));
+				supervisor_node(s, graph, worker));
 	}
 	return code < 0 ? code : 0;
 }
@@ -252,9 +275,13 @@ static void keep_config(const struct supervisor *s)
 static int start_all(struct supervisor *s)
 {
 	char path[INSTANCE_PATH];
-	int code = make_segments(s->graph);
+	int code = make_segments(s);
 
 	check_processors(s->graph);
+	supervisor_check_placement(s, s->graph);
+	/* The socket before the statistics: who sees those may ask. */
+	if (code == 0 && !s->options->single_process)
+		code = supervisor_listen(s);
 	if (code == 0)
 		code = instance_path(path, s->options->name, "stats");
 	if (code == 0)
@@ -267,8 +294,6 @@ static int start_all(struct supervisor *s)
 	}
 	if (code == 0)
 		keep_config(s);
-	if (code == 0 && !s->options->single_process)
-		code = supervisor_listen(s);
 	if (code == 0 && s->options->worker.sandbox)
 		code = sandbox_keep(resources_in_namespaces(s->graph->resources), resources_have(s->graph->resources, "xdp:"));
 	return code;

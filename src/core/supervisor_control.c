@@ -91,6 +91,26 @@ static bool is_allowed(int client)
 	return getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && (peer.uid == geteuid() || peer.uid == 0);
 }
 
+/* Where the workers run, and what is theirs: "worker NAME CPU" and "resource KEY" lines, tabs between. */
+static void tell_placement(const struct supervisor *s, int client)
+{
+	const struct resources *resources = s->graph->resources;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	for (uint32_t w = 0; w < s->graph->worker_count && out != NULL; w++) {
+		fprintf(out, "worker\t%s\t%d\n", s->graph->worker[w].name, supervisor_processor(s, w));
+		for (uint32_t i = 0; i < resources->count; i++)
+			if (placement_is_of(&s->graph->worker[w], &resources->list[i]))
+				fprintf(out, "resource\t%s\n", resources->list[i].key);
+	}
+	if (out != NULL)
+		fclose(out);
+	supervisor_answer(client, text != NULL, text != NULL ? text : "not enough memory");
+	free(text);
+}
+
 /* Do what a line says. Takes the client. */
 static void obey(struct supervisor *s, char *line, int client)
 {
@@ -105,6 +125,8 @@ static void obey(struct supervisor *s, char *line, int client)
 		supervisor_diff(s, word[1], client);
 	else if (strcmp(word[0], "confirm") == 0 && count == 1)
 		supervisor_confirm(s, client);
+	else if (strcmp(word[0], "placement") == 0 && count == 1)
+		tell_placement(s, client);
 	else if (strcmp(word[0], "trace") == 0 && count == 3)
 		supervisor_trace(s, (uint32_t)strtoull(word[2], NULL, 10), (uint32_t)strtoull(word[1], NULL, 10), client);
 	else if (strcmp(word[0], "capture") == 0 && count == 3)

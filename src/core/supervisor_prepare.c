@@ -45,8 +45,9 @@ static uint32_t packets_of(uint32_t worker, uint32_t size)
 }
 
 /* A segment for each size of which a worker will need more than it has. */
-static int add_segments(struct reload *reload)
+static int add_segments(struct supervisor *s)
 {
+	struct reload *reload = &s->reload;
 	const struct graph *graph = reload->graph;
 
 	for (uint32_t i = 0; i < graph->worker_count * PACKET_SIZES; i++) {
@@ -58,7 +59,7 @@ static int add_segments(struct reload *reload)
 		if (reload->segment_count == WORKER_SEGMENTS)
 			return nf_fail(ENOSPC, "a reload can add %d segments of packets, not more", WORKER_SEGMENTS);
 		number = memory_segment_add((uint8_t)worker, (enum packet_size)size, wanted - packets_of(worker, size),
-			supervisor_node(graph->worker[worker].cpu));
+			supervisor_node(s, graph, worker));
 		if (number < 0)
 			return number;
 		reload->segment[reload->segment_count++] = (uint16_t)number;
@@ -137,7 +138,7 @@ int supervisor_prepare(struct supervisor *s)
 	code = resources_adopt(reload->graph->resources);
 	/* Packets first: some devices are told where they are when they are opened. */
 	if (code == 0)
-		code = add_segments(reload);
+		code = add_segments(s);
 	if (code == 0)
 		code = open_resources(reload->graph->resources);
 	if (code == 0)
@@ -155,5 +156,7 @@ int supervisor_prepare(struct supervisor *s)
 		return value;
 	code = order_prepare(s, value);
 	close(value);
+	if (code == 0)
+		supervisor_check_placement(s, reload->graph);
 	return code;
 }

@@ -121,8 +121,12 @@ int supervisor_same_workers(const struct graph *old, const struct graph *new) __
 /* supervisor_receipt.c: the text of a receipt or of a difference; malloc'ed, NULL when memory is short. */
 char *supervisor_receipt(const struct graph *old, const struct graph *new, const struct reload *reload);
 
-/* The NUMA node of a processor; -1: any. */
-int supervisor_node(int cpu);
+/* The NUMA node for a worker's packets: that of its processor, else of its devices; -1: any. */
+int supervisor_node(const struct supervisor *s, const struct graph *graph, uint32_t worker);
+/* The processor that a worker runs on: its own, or that of the option --cpu; -1: any. A reload leaves it. */
+int supervisor_processor(const struct supervisor *s, uint32_t worker);
+/* Warn of each device that is on another node than the worker of its app. */
+void supervisor_check_placement(const struct supervisor *s, const struct graph *graph);
 
 /* supervisor_child.c: one process per worker. */
 int supervisor_order(struct supervisor *s, uint32_t number, const struct worker_order *order, const int *fds, int count);

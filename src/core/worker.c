@@ -43,6 +43,11 @@ static int wait_for_others(struct worker *w)
 }
 
 /* Only the packet thread is pinned: the house-keeping thread must not take its time. */
+int worker_processor(const struct graph_worker *graph, uint32_t number, const struct worker_options *options)
+{
+	return graph->cpu < 0 && number == 0 ? options->cpu : graph->cpu;
+}
+
 static void pin(int cpu)
 {
 	cpu_set_t set;
@@ -175,7 +180,7 @@ static int prepare(struct worker *w, const struct worker_options *options, struc
 
 	engine_set_idle(w->engine, options->idle);
 	engine_set_duration(w->engine, options->duration_ns);
-	w->cpu = graph->cpu < 0 && w->number == 0 ? options->cpu : graph->cpu;
+	w->cpu = worker_processor(graph, w->number, options);
 	if (options->virtual_clock)
 		clock_set(0);
 	code = engine_plan(w->engine, graph, &plan);

@@ -75,3 +75,6 @@ int worker_run(struct graph *graph, uint32_t number, const struct worker_options
 
 /* Ask the worker of this process to end; signal-safe. The second call ends it without draining. */
 void worker_stop(void);
+
+/* The processor of a worker's packet thread: its own, else that of the options for the first worker; -1: any. */
+int worker_processor(const struct graph_worker *graph, uint32_t number, const struct worker_options *options);

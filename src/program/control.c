@@ -7,32 +7,36 @@
 
 enum { BLOCK = 4096 };
 
-int control_reach(const struct program *program, const char *name)
+/* gives: a connection; fails: -errno with nf_error() */
+static int reach(const char *name)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	char path[INSTANCE_PATH];
-	int fd;
+	int fd, code = instance_find(name);
 
-	if (instance_path(path, name, "control") < 0) {
-		fprintf(stderr, "nf %s: %s\n", program->name, nf_error());
-		return -1;
-	}
-	if (!instance_runs(name)) {
-		fprintf(stderr, "nf %s: no instance '%s' is running; nf ps lists all\n", program->name, name);
-		return -1;
-	}
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		fprintf(stderr, "nf %s: %s is too long for a socket\n", program->name, path);
-		return -1;
-	}
+	if (code == 0)
+		code = instance_path(path, name, "control");
+	if (code < 0)
+		return code;
+	if (strlen(path) >= sizeof(address.sun_path))
+		return nf_fail(ENAMETOOLONG, "%s is too long for a socket", path);
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
 		return fd;
-	fprintf(stderr, "nf %s: instance '%s' cannot be reached at %s: %s\n", program->name, name, path, strerror(errno));
+	code = nf_fail(errno, "instance '%s' cannot be reached at %s: %s", name, path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	return -1;
+	return code;
+}
+
+int control_reach(const struct program *program, const char *name)
+{
+	int fd = reach(name);
+
+	if (fd < 0)
+		fprintf(stderr, "nf %s: %s\n", program->name, nf_error());
+	return fd;
 }
 
 /* Read the whole answer; NULL when memory is short. */
@@ -71,6 +75,24 @@ void control_refused(const struct program *program, int fd)
 	else
 		fprintf(stderr, "nf %s: the instance does not answer\n", program->name);
 	free(text);
+}
+
+char *control_text(const char *name, const char *line)
+{
+	int fd = reach(name);
+	char *text = NULL;
+
+	if (fd < 0)
+		return NULL;
+	if (send(fd, line, strlen(line), MSG_NOSIGNAL) == (ssize_t)strlen(line))
+		text = receive(fd);
+	close(fd);
+	if (text != NULL && strncmp(text, "ok\n", 3) == 0) {
+		memmove(text, text + 3, strlen(text + 3) + 1);
+		return text;
+	}
+	free(text);
+	return NULL;
 }
 
 int control_ask(const struct program *program, const char *name, const char *line)

@@ -2,7 +2,7 @@
 /* control -- ask a running instance to do something, over its control socket. */
 #include "program/program.h"
 
-/* A connection to the instance of a name; -1 after a message. */
+/* A connection to the instance of a name; negative after a message. */
 int control_reach(const struct program *program, const char *name);
 
 /* Print what an instance says behind the first bytes of "failed", up to the connection's end. */
@@ -11,3 +11,6 @@ void control_refused(const struct program *program, int fd);
 /* Send one line and print the answer: to standard output when it was done, else to standard error.
  *   gives: EXIT_DONE or EXIT_FAILED */
 int control_ask(const struct program *program, const char *name, const char *line);
+
+/* Send one line; gives the answer, malloc'ed, NULL when there is none or it is a refusal. Prints nothing. */
+char *control_text(const char *name, const char *line);

@@ -123,7 +123,8 @@ const struct program programs[] = {
 	{ "diff", "NAME FILE", "Tell what nf reload would change in a running instance.", NULL, program_diff },
 	{ "doctor", "[NAME]", "Tell what of this machine nf can use, and how the rest is mended.\n"
 		"It ends with 0 when nf can run here, even if not everything is ideal, and with 1 when it cannot. With the name of an "
-		"instance it tells who its workers are and which system calls they may make, and ends with 1 when a worker is not closed.",
+		"instance it tells who its workers are, on which NUMA nodes they, their devices and their packets are, and which system calls "
+		"they may make; it ends with 1 when a worker is not closed.",
 		doctor_options, program_doctor },
 	{ "graph", "FILE|NAME [-- ARGS]", "Draw the graph of a configuration, or of a running instance.\n"
 		"What is no file is the name of an instance: apps are drawn with packets per second, and what they drop.", graph_options, program_graph },

@@ -30,18 +30,20 @@ int reading_init(struct reading *reading, const char *name)
 	int code;
 
 	memset(reading, 0, sizeof(*reading));
-	code = instance_path(path, name, "stats");
+	code = instance_find(name);
+	reading->runs = code == 0;
+	if (code == -ESRCH)
+		code = 0;
+	if (code == 0)
+		code = instance_path(path, name, "stats");
 	if (code < 0)
 		return code;
-	if (access(path, F_OK) != 0 && errno == ENOENT)
-		return nf_fail(ENOENT, "there is no nf with the name '%s'", name);
 	code = stats_open(&reading->stats, path);
 	if (code < 0)
 		return code;
 	snprintf(reading->name, sizeof(reading->name), "%s", name);
 	reading->header = *stats_header(reading->stats);
 	reading->header.file[sizeof(reading->header.file) - 1] = '\0';
-	reading->runs = instance_runs(name);
 	clock_gettime(CLOCK_REALTIME, &now);
 	reading->time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	reading->workers = stats_worker_count(reading->stats);

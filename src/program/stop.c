@@ -42,15 +42,13 @@ static int find_supervisor(const char *name)
 {
 	struct reading reading;
 	int32_t pid;
-	int fd, code = reading_init(&reading, name);
+	int fd, code = instance_find(name);
 
+	if (code == 0)
+		code = reading_init(&reading, name);
 	if (code < 0)
 		return code;
 	pid = reading.header.supervisor;
-	if (!reading.runs) {
-		reading_fini(&reading);
-		return nf_fail(ESRCH, "'%s' does not run any more; the next nf run --name %s uses its place again", name, name);
-	}
 	reading_fini(&reading);
 	/* First the descriptor, then the check: from here on the number cannot become another process's. */
 	fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;

@@ -147,7 +147,7 @@ end
 
 function TestCapture:testMessages()
   local text, code = nf("capture " .. name .. " tee")
-  lu.assertEquals({ text, code }, { ("nf capture: no instance '%s' is running; nf ps lists all\n"):format(name), 1 })
+  lu.assertEquals({ text, code }, { ("nf capture: there is no nf with the name '%s'; nf ps lists all\n"):format(name), 1 })
   start(graph(SLOW))
   local function fails(arguments, message, wanted)
     text, code = nf("capture " .. name .. " " .. arguments)

@@ -140,7 +140,7 @@ end
 function TestStop:testSeveralAreStopped()
   self:supervisor()
   local text, code = run("stop no-such-nf " .. self.name)
-  lu.assertEquals({ text, code }, { "nf stop: there is no nf with the name 'no-such-nf'\n", 1 })
+  lu.assertEquals({ text, code }, { "nf stop: there is no nf with the name 'no-such-nf'; nf ps lists all\n", 1 })
   lu.assertFalse(alive(self.pid))
   self.lock = nf.instance_create(self.name)
 end
@@ -179,7 +179,7 @@ function TestRunning:testARealInstanceIsSeenAndStopped()
   text = run("ps 2>/dev/null")
   lu.assertStrMatches(("\n" .. text):match("\n" .. name:gsub("%p", "%%%0") .. " +([^\n]*)"), "%d+ +1 +5 +[1-9]%d* +%d+%-.*/life%.lua")
   lu.assertEquals({ run("stop " .. name) }, { "", 0 })
-  lu.assertEquals({ run("stats " .. name) }, { ("nf stats: there is no nf with the name '%s'\n"):format(name), 1 })
+  lu.assertEquals({ run("stats " .. name) }, { ("nf stats: there is no nf with the name '%s'; nf ps lists all\n"):format(name), 1 })
   lu.assertNotStrContains((run("ps")), name)
   lu.assertEquals(support.read(folder .. "/said"), "")
 end

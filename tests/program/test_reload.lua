@@ -274,7 +274,7 @@ end
 function TestReload:testWhoCannotBeReached()
   local text, code = nf("reload nobody-is-there")
   lu.assertEquals(code, 1)
-  lu.assertStrContains(text, "no instance 'nobody-is-there' is running")
+  lu.assertStrContains(text, "there is no nf with the name 'nobody-is-there'; nf ps lists all")
   text, code = nf("reload")
   lu.assertEquals(code, 2)
   lu.assertStrContains(text, "NAME")

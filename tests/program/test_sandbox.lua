@@ -308,7 +308,7 @@ function TestSandbox:testTheDoctorTellsWhatWorkersMayDo()
   text, code = support.run(support.nf .. " doctor --json " .. name)
   lu.assertEquals(code, 0, text)
   lu.assertStrMatches(text, '{"worker": 1, "process": %d+, "user": "[%w-]+", "uid": [1-9]%d*, "capabilities": 0, ' ..
-    '"no%-new%-privileges": true, "seccomp": 2, "closed": true}\n')
+    '"no%-new%-privileges": true, "seccomp": 2, "closed": true, "placement": {.*}}\n')
 end
 
 function TestSandbox:testTheDoctorTellsOfAnOpenWorker()

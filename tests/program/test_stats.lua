@@ -170,7 +170,7 @@ function TestStats:testASnapshotThatWasCutOffIsMarked()
 end
 
 function TestStats:testNamesThatAreNone()
-  lu.assertEquals({ stats("no-such-nf") }, { "nf stats: there is no nf with the name 'no-such-nf'\n", 1 })
+  lu.assertEquals({ stats("no-such-nf") }, { "nf stats: there is no nf with the name 'no-such-nf'; nf ps lists all\n", 1 })
   local text, code = stats("../etc")
   lu.assertEquals(code, 1)
   lu.assertStrContains(text, "nf stats: '../etc' is no name for an instance")

@@ -348,7 +348,7 @@ function TestTop:testMistakes()
   end
   local text, code = top("no-such-nf --count 1")
   lu.assertEquals(code, 1)
-  lu.assertEquals(text, "nf top: there is no nf with the name 'no-such-nf'\n")
+  lu.assertEquals(text, "nf top: there is no nf with the name 'no-such-nf'; nf ps lists all\n")
 end
 
 local wait = support.wait

@@ -139,7 +139,7 @@ end
 
 function TestTrace:testMessages()
   local text, code = nf("trace " .. name)
-  lu.assertEquals({ text, code }, { ("nf trace: no instance '%s' is running; nf ps lists all\n"):format(name), 1 })
+  lu.assertEquals({ text, code }, { ("nf trace: there is no nf with the name '%s'; nf ps lists all\n"):format(name), 1 })
   start(GRAPH)
   text, code = nf("trace " .. name .. " --worker 2")
   lu.assertEquals({ text, code }, { "nf trace: there is no worker 2; there are 1\n", 1 })

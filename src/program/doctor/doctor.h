@@ -27,6 +27,11 @@ void doctor_capabilities(struct doctor_finding *finding);
 void doctor_packet_socket(struct doctor_finding *finding);
 void doctor_tap(struct doctor_finding *finding);
 
+/* Where worker `number` (from 0) of an instance, its devices and its packets are: what the supervisor tells, and the kernel of
+ * process `pid`; and that as text. */
+void doctor_placement(struct placement *placement, const char *name, uint32_t number, int pid);
+void doctor_placement_text(const struct placement *placement, char *text, size_t size);
+
 /* What the workers of an instance may do, with the table of system calls.
  *   gives: EXIT_DONE when all are closed; else EXIT_FAILED */
 int doctor_instance(const char *name, bool json);

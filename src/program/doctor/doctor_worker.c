@@ -1,4 +1,4 @@
-/* doctor_worker -- `nf doctor NAME`: what the workers of a running instance may do. See doctor.h. */
+/* doctor_worker -- `nf doctor NAME`: what the workers of a running instance may do, and where they run. See doctor.h. */
 #include "program/doctor/doctor.h"
 #include "program/program.h"
 #include "program/reading.h"
@@ -65,7 +65,21 @@ static bool is_closed(const struct privileges *p)
 	return p->uid != 0 && p->capabilities == 0 && p->no_new && p->seccomp == 2;
 }
 
-static void print_worker(const struct privileges *p)
+/* Where it runs, and what of that is bad. */
+static void print_placement(const struct placement *placement)
+{
+	struct errors errors = { 0 };
+	char text[2048];
+
+	doctor_placement_text(placement, text, sizeof(text));
+	printf("  placement         %s\n", text);
+	placement_judge(placement, placement_nodes(), &errors);
+	for (uint32_t i = 0; i < errors.count; i++)
+		printf("  poor placement    %s\n", errors.text[i]);
+	errors_fini(&errors);
+}
+
+static void print_worker(const struct privileges *p, const struct placement *placement)
 {
 	static const char *const modes[] = { "none", "strict", "the calls below, any other ends it" };
 
@@ -77,13 +91,37 @@ static void print_worker(const struct privileges *p)
 		printf("  capabilities      %llx\n", p->capabilities);
 	printf("  new privileges    %s\n", p->no_new ? "cannot be got" : "can be got by programs that give some");
 	printf("  system calls      %s\n", p->seccomp < 3 ? modes[p->seccomp] : "?");
+	print_placement(placement);
 }
 
-static void print_json(const struct privileges *p)
+/* The same as an object. */
+static json_t *placement_object(const struct placement *placement)
 {
-	json_t *object = json_pack("{s:i, s:i, s:s, s:i, s:I, s:b, s:i, s:b}", "worker", (int)p->number, "process", (int)p->pid,
+	json_t *devices = json_object(), *memory = json_object(), *poor = json_array();
+	struct errors errors = { 0 };
+	char node[16];
+
+	for (uint32_t i = 0; i < placement->device_count; i++)
+		json_object_set_new(devices, placement->device[i].name, json_integer(placement->device[i].node));
+	for (int i = 0; i < PLACEMENT_NODES; i++) {
+		snprintf(node, sizeof(node), "%d", i);
+		if (placement->kib[i] > 0)
+			json_object_set_new(memory, node, json_integer((json_int_t)placement->kib[i]));
+	}
+	placement_judge(placement, placement_nodes(), &errors);
+	for (uint32_t i = 0; i < errors.count; i++)
+		json_array_append_new(poor, json_string(errors.text[i]));
+	errors_fini(&errors);
+	return json_pack("{s:i, s:i, s:o, s:o, s:o}", "processor", placement->cpu, "node", placement->node, "devices", devices,
+		"packets_kib", memory, "poor", poor);
+}
+
+static void print_json(const struct privileges *p, const struct placement *placement)
+{
+	json_t *object = json_pack("{s:i, s:i, s:s, s:i, s:I, s:b, s:i, s:b, s:o}", "worker", (int)p->number, "process", (int)p->pid,
 		"user", user_name(p->uid), "uid", (int)p->uid, "capabilities", (json_int_t)p->capabilities, "no-new-privileges",
-		(int)p->no_new, "seccomp", (int)p->seccomp, "closed", (int)is_closed(p));
+		(int)p->no_new, "seccomp", (int)p->seccomp, "closed", (int)is_closed(p), "placement",
+		placement_object(placement));
 
 	if (object != NULL && json_dumpf(object, stdout, 0) == 0)
 		fputc('\n', stdout);
@@ -101,19 +139,23 @@ int doctor_instance(const char *name, bool json)
 {
 	struct reading reading;
 	bool closed = true, filtered = false;
-	int code = reading_init(&reading, name);
+	int code = instance_find(name);
 
+	if (code == 0)
+		code = reading_init(&reading, name);
 	if (code < 0) {
 		fprintf(stderr, "nf doctor: %s\n", nf_error());
 		return EXIT_FAILED;
 	}
 	for (uint32_t w = 0; w < reading.workers && code == 0; w++) {
 		struct privileges p = { .number = w + 1, .pid = reading.header.worker_pid[w] };
+		struct placement placement;
 
-		code = reading.runs ? read_privileges(&p) : nf_fail(ESRCH, "instance '%s' does not run any more", name);
+		code = read_privileges(&p);
 		if (code < 0)
 			continue;
-		(json ? print_json : print_worker)(&p);
+		doctor_placement(&placement, name, w, (int)p.pid);
+		(json ? print_json : print_worker)(&p, &placement);
 		closed = closed && is_closed(&p);
 		filtered = filtered || p.seccomp == 2;
 	}

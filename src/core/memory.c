@@ -111,13 +111,9 @@ void memory_addresses(void)
 /* A memory file: named and of huge pages when cards are to reach it, of huge pages, of ordinary ones. */
 static int make_file(const struct segment *s, int attempt, char **path)
 {
-	char name[32];
-
 	if (attempt == 0)
 		return memory_dma_is_on() ? memory_dma_file(s->bytes, path) : -1;
-	/* The name tells placement.c whose packets these are. */
-	snprintf(name, sizeof(name), "nf-packets-%u", s->worker);
-	return memfd_create(name, MFD_CLOEXEC | (attempt == 1 ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
+	return memfd_create("nf-packets", MFD_CLOEXEC | (attempt == 1 ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
 }
 
 /* Make the memory file and map it at `at`. */

@@ -83,13 +83,23 @@ void placement_add(struct placement *placement, const char *key)
 	placement->device_count++;
 }
 
-void placement_count(struct placement *placement, uint32_t number, const char *line)
+/* Does a mapping at this address hold packets of the worker? */
+static bool is_own(const struct placement *placement, uint64_t address)
 {
-	const char *file = strstr(line, "nf-packets-"), *size = strstr(line, "kernelpagesize_kB=");
-	uint64_t kib = size != NULL ? strtoull(size + 18, NULL, 10) : 4;
+	for (uint32_t i = 0; i < placement->segment_count; i++)
+		if (address - placement->segment[i].base < placement->segment[i].bytes)
+			return true;
+	return false;
+}
+
+void placement_count(struct placement *placement, const char *line)
+{
+	const char *size = strstr(line, "kernelpagesize_kB=");
+	uint64_t kib = size != NULL ? strtoull(size + 18, NULL, 10) : 4, address;
 	char *end;
 
-	if (file == NULL || strtoul(file + 11, &end, 10) != number || end == file + 11)
+	address = strtoull(line, &end, 16);
+	if (end == line || !is_own(placement, address))
 		return;
 	for (const char *word = strstr(end, " N"); word != NULL; word = strstr(word + 2, " N")) {
 		unsigned long node = strtoul(word + 2, &end, 10);

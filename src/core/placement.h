@@ -2,11 +2,17 @@
 /* placement -- do a worker, its devices and its packets lie on the same NUMA node? Facts in, sentences out.
  * Everything that is read lies in /sys, or in the folder that the variable NF_SYSFS names (tests). */
 
-enum { PLACEMENT_NODES = 64, PLACEMENT_DEVICES = 64, PLACEMENT_NAME = 64 };
+enum { PLACEMENT_NODES = 64, PLACEMENT_DEVICES = 64, PLACEMENT_NAME = 64,
+	PLACEMENT_SEGMENTS = 64 };
 
 struct placement_device {
 	char name[PLACEMENT_NAME];      /* "eth0", "0000:01:00.0" */
 	int node;
+};
+
+/* Where its packets lie, in the addresses of all processes of an instance. */
+struct placement_segment {
+	uint64_t base, bytes;
 };
 
 /* What is known of a worker. */
@@ -15,6 +21,8 @@ struct placement {
 	int cpu, node;                  /* its processor, and that one's node; -1: any, not known */
 	uint32_t device_count;
 	struct placement_device device[PLACEMENT_DEVICES];      /* those that have a node */
+	uint32_t segment_count;
+	struct placement_segment segment[PLACEMENT_SEGMENTS];
 	uint64_t kib[PLACEMENT_NODES];  /* packet memory in use by node; all 0: not known */
 };
 
@@ -26,8 +34,8 @@ int placement_cpu_node(int cpu);
  * another network namespace have none. */
 void placement_add(struct placement *placement, const char *key);
 
-/* Count a line of /proc/PID/numa_maps when it is about packets of worker `number`, from 0. */
-void placement_count(struct placement *placement, uint32_t number, const char *line);
+/* Count a line of /proc/PID/numa_maps when it is about one of the worker's segments. */
+void placement_count(struct placement *placement, const char *line);
 
 /* The facts of a worker of a graph that runs on processor `cpu`, -1: on any; all but the memory. */
 struct graph;

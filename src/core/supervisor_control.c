@@ -91,7 +91,7 @@ static bool is_allowed(int client)
 	return getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && (peer.uid == geteuid() || peer.uid == 0);
 }
 
-/* Where the workers run, and what is theirs: "worker NAME CPU" and "resource KEY" lines, tabs between. */
+/* Where the workers run, and what is theirs: lines "worker NAME CPU", "segment BASE BYTES", "resource KEY", tabs between. */
 static void tell_placement(const struct supervisor *s, int client)
 {
 	const struct resources *resources = s->graph->resources;
@@ -101,6 +101,10 @@ static void tell_placement(const struct supervisor *s, int client)
 
 	for (uint32_t w = 0; w < s->graph->worker_count && out != NULL; w++) {
 		fprintf(out, "worker\t%s\t%d\n", s->graph->worker[w].name, supervisor_processor(s, w));
+		for (uint32_t i = 0; i < memory_segment_count; i++)
+			if (memory_segment[i].base != NULL && memory_segment[i].worker == w)
+				fprintf(out, "segment\t%llu\t%llu\n", (unsigned long long)(uintptr_t)memory_segment[i].base,
+					(unsigned long long)memory_segment[i].bytes);
 		for (uint32_t i = 0; i < resources->count; i++)
 			if (placement_is_of(&s->graph->worker[w], &resources->list[i]))
 				fprintf(out, "resource\t%s\n", resources->list[i].key);

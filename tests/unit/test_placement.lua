@@ -95,15 +95,18 @@ end
 
 function TestPlacement:testLinesOfTheKernel()
   local p = placement({})
+  p.segment_count = 2
+  p.segment[0].base, p.segment[0].bytes = 0x7f1000, 0x1000
+  p.segment[1].base, p.segment[1].bytes = 0x7f8000, 0x2000
   for _, line in ipairs({
-    "7f1 prefer:1 file=/memfd:nf-packets-3\\040(deleted) huge dirty=3 N0=1 N1=2 kernelpagesize_kB=2048\n",
-    "7f2 default file=/memfd:nf-packets-3\\040(deleted) dirty=5 mapmax=2 active=0 N1=5 kernelpagesize_kB=4\n",
-    "7f3 default file=/memfd:nf-packets-2\\040(deleted) huge N0=9 kernelpagesize_kB=2048\n",
-    "7f4 default file=/memfd:nf-packets-33\\040(deleted) huge N0=9 kernelpagesize_kB=2048\n",
-    "7f5 default file=/memfd:nf-packets- N0=9 kernelpagesize_kB=4\n",
-    "7f6 default file=/memfd:nf-packets-3 N99=9 N=4 Nx=3 N2 kernelpagesize_kB=4\n",
-    "7f7 default heap anon=4 N0=4 kernelpagesize_kB=4\n", "\n", "" }) do
-    nf.placement_count(p, 3, line)
+    "7f1000 prefer:1 file=/memfd:nf-packets\\040(deleted) huge dirty=3 N0=1 N1=2 kernelpagesize_kB=2048\n",
+    "7f9000 default file=/memfd:nf-packets\\040(deleted) dirty=5 mapmax=2 active=0 N1=5 kernelpagesize_kB=4\n",
+    "7f0fff default file=/memfd:nf-packets\\040(deleted) huge N0=9 kernelpagesize_kB=2048\n",
+    "7f2000 default file=/memfd:nf-packets\\040(deleted) huge N0=9 kernelpagesize_kB=2048\n",
+    "7fa000 default file=/memfd:nf-packets N0=9 kernelpagesize_kB=4\n",
+    "7f1000 default file=/memfd:nf-packets N99=9 N=4 Nx=3 N2 kernelpagesize_kB=4\n",
+    "x default heap anon=4 N0=4 kernelpagesize_kB=4\n", "\n", "", "7f1000" }) do
+    nf.placement_count(p, line)
   end
   local kib = {}
   for node = 0, nf.PLACEMENT_NODES - 1 do if p.kib[node] > 0 then kib[node] = tonumber(p.kib[node]) end end

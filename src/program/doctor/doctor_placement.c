@@ -3,7 +3,7 @@
 #include "program/doctor/doctor.h"
 
 /* Packets that lie on each node, as far as the kernel lets us see that. */
-static void read_memory(struct placement *placement, uint32_t number, int pid)
+static void read_memory(struct placement *placement, int pid)
 {
 	char path[1024], line[4096];
 	FILE *file;
@@ -11,7 +11,7 @@ static void read_memory(struct placement *placement, uint32_t number, int pid)
 	doctor_path(path, sizeof(path), "/proc/%d/numa_maps", pid);
 	file = fopen(path, "re");
 	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
-		placement_count(placement, number, line);
+		placement_count(placement, line);
 	if (file != NULL)
 		fclose(file);
 }
@@ -30,6 +30,10 @@ static void take_lines(struct placement *placement, uint32_t number, char *text)
 		if (strcmp(kind, "worker") == 0 && workers++ == number && line != NULL) {
 			snprintf(placement->name, sizeof(placement->name), "%s", value);
 			placement->cpu = atoi(line);
+		} else if (strcmp(kind, "segment") == 0 && workers == number + 1 && line != NULL &&
+			placement->segment_count < PLACEMENT_SEGMENTS) {
+			placement->segment[placement->segment_count++] = (struct placement_segment){ strtoull(value, NULL, 10),
+				strtoull(line, NULL, 10) };
 		} else if (strcmp(kind, "resource") == 0 && workers == number + 1) {
 			placement_add(placement, value);
 		}
@@ -46,7 +50,7 @@ void doctor_placement(struct placement *placement, const char *name, uint32_t nu
 		take_lines(placement, number, text);
 	free(text);
 	placement->node = placement_cpu_node(placement->cpu);
-	read_memory(placement, number, pid);
+	read_memory(placement, pid);
 }
 
 void doctor_placement_text(const struct placement *p, char *text, size_t size)

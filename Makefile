@@ -147,6 +147,11 @@ SOURCES := \
 	src/apps/ip/neighbor.c \
 	src/apps/filter/pcap.c \
 	src/apps/intel/intel_device.c \
+	src/apps/filter/conntrack.c \
+	src/apps/filter/conntrack_fragment.c \
+	src/apps/filter/conntrack_frame.c \
+	src/apps/filter/conntrack_table.c \
+	src/apps/filter/conntrack_tcp.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \

@@ -22,6 +22,7 @@
 	X(ip_fragment4) \
 	X(ip_fragment6) \
 	X(ip_ndp) \
+	X(filter_conntrack) \
 	X(filter_pcap) \
 	X(pcap_reader) \
 	X(pcap_writer) \

@@ -38,14 +38,14 @@ static bool is_extension(uint8_t kind)
 	return extension_length(none, kind) != 0;
 }
 
-/* The way over the extension headers, as ipv6_transport gives it; tells whether a fragment header was among them. */
-static uint32_t walk(const uint8_t *data, uint32_t length, uint8_t *protocol, bool *fragment)
+/* The way over the extension headers, as ipv6_transport gives it; tells where the last fragment header among them is, or 0. */
+static uint32_t walk(const uint8_t *data, uint32_t length, uint8_t *protocol, uint32_t *fragment)
 {
 	const struct ipv6 *ip = ipv6_parse(data, length);
 	uint32_t at = IPV6_HEADER;
 	uint8_t kind;
 
-	*fragment = false;
+	*fragment = 0;
 	if (ip == NULL)
 		return 0;
 	kind = ip->next_header;
@@ -58,7 +58,7 @@ static uint32_t walk(const uint8_t *data, uint32_t length, uint8_t *protocol, bo
 		if (bytes > length - at)
 			return 0;
 		if (kind == IP_FRAGMENT)
-			*fragment = true;
+			*fragment = at;
 		if (kind == IP_FRAGMENT && (bytes_read16(data + at + 2) & 0xfff8) != 0)
 			break;
 		kind = data[at];
@@ -70,7 +70,7 @@ static uint32_t walk(const uint8_t *data, uint32_t length, uint8_t *protocol, bo
 
 uint32_t ipv6_transport(const uint8_t *data, uint32_t length, uint8_t *protocol)
 {
-	bool fragment;
+	uint32_t fragment;
 
 	return walk(data, length, protocol, &fragment);
 }
@@ -78,7 +78,16 @@ uint32_t ipv6_transport(const uint8_t *data, uint32_t length, uint8_t *protocol)
 bool ipv6_is_fragment(const uint8_t *data, uint32_t length)
 {
 	uint8_t protocol;
-	bool fragment;
+	uint32_t fragment;
+
+	walk(data, length, &protocol, &fragment);
+	return fragment != 0;
+}
+
+uint32_t ipv6_fragment_header(const uint8_t *data, uint32_t length)
+{
+	uint8_t protocol;
+	uint32_t fragment;
 
 	walk(data, length, &protocol, &fragment);
 	return fragment;

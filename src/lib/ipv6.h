@@ -50,6 +50,9 @@ uint32_t ipv6_transport(const uint8_t *data, uint32_t length, uint8_t *protocol)
 /* A fragment header stands among the extension headers, of an unfragmented packet too (RFC 6946). */
 bool ipv6_is_fragment(const uint8_t *data, uint32_t length);
 
+/* Where the last fragment header begins among those that are walked over, in bytes from ip; 0: there is none. All of it is there. */
+uint32_t ipv6_fragment_header(const uint8_t *data, uint32_t length);
+
 /* The sum of the pseudo header for `length` bytes of transport header and payload. */
 inline uint64_t ipv6_pseudo(const struct ipv6 *ip, uint8_t protocol, uint32_t length)
 {

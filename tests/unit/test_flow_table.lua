@@ -276,4 +276,4 @@ function TestFlowTable:testAgainstAModel()
   end
 end
 
-os.exit(lu.LuaUnit.run())
+os.exit(lu.LuaUnit.run(), true)

@@ -1,0 +1,136 @@
+/* conntrack_table -- see conntrack.h: flows are found, opened, closed. After a reload that changed the number of flows there are two
+ * tables for a while: flows move from the older one when they are found, and some at each tick. */
+#include "apps/filter/conntrack.h"
+
+enum {
+	SWEEP_MS = 2048,                /* the time in which each place of a table is looked at once */
+	SWEEP_LEAST = 16,               /* places at a tick, and before a new flow is refused */
+	MOVE_MOST = 4096                /* flows that a tick moves: about 0.5 ms */
+};
+
+/* A flow is taken out after it was silent for as long as its time-out says; both sides of a TCP connection may have ended it. */
+static void take_out_silent(struct conntrack *c, struct flow_table *table, struct flow *flow)
+{
+	c->app.counter[flow->timeout == TCP_CLOSING ? CLOSED : TIMED_OUT]++;
+	flow_table_remove(table, flow);
+}
+
+/* Make room for one more flow, at the cost of a half-open one if need be. */
+static void make_room(struct conntrack *c)
+{
+	struct flow *victim = flow_table_victim(c->table, (uint32_t)(random_u64(&c->random) >> 32));
+
+	if (victim != NULL) {
+		c->app.counter[EVICTED]++;
+		flow_table_remove(c->table, victim);
+	}
+}
+
+/* Move a flow from the older table. One that finds no room is gone: NULL. A half-open one displaces none. */
+static struct flow *move(struct conntrack *c, struct flow *flow, uint64_t hash)
+{
+	bool is_settled = flow_table_is_settled(c->older, flow);
+	struct flow *moved;
+
+	if (is_settled)
+		make_room(c);
+	moved = flow_table_add(c->table, &flow->key, hash);
+	if (moved != NULL) {
+		*moved = *flow;
+		if (is_settled)
+			flow_table_settle(c->table, moved);
+	} else {
+		c->app.counter[EVICTED]++;
+	}
+	flow_table_remove(c->older, flow);
+	return moved;
+}
+
+struct flow *conntrack_find(struct conntrack *c, const struct flow_key *key, uint64_t hash)
+{
+	struct flow *flow = flow_table_find(c->table, key, hash);
+
+	if (__builtin_expect(flow == NULL && c->older != NULL, 0)) {
+		flow = flow_table_find(c->older, key, hash);
+		if (flow != NULL)
+			flow = move(c, flow, hash);
+	}
+	if (flow != NULL && __builtin_expect(flow_table_is_expired(c->table, flow, c->now_ms), 0)) {
+		take_out_silent(c, c->table, flow);
+		flow = NULL;
+	}
+	return flow;
+}
+
+/* Take silent flows out, looking at so many places. */
+static void sweep(struct conntrack *c, struct flow_table *table, uint32_t steps)
+{
+	struct flow *flow;
+
+	while ((flow = flow_table_sweep(table, c->now_ms, &steps)) != NULL)
+		take_out_silent(c, table, flow);
+}
+
+struct flow *conntrack_open(struct conntrack *c, const struct conntrack_frame *frame, enum conntrack_timeout timeout)
+{
+	struct flow *flow;
+
+	make_room(c);
+	flow = flow_table_add(c->table, &frame->key, frame->hash);
+	if (__builtin_expect(flow == NULL, 0)) {
+		sweep(c, c->table, SWEEP_LEAST);
+		flow = flow_table_add(c->table, &frame->key, frame->hash);
+		if (flow == NULL)
+			return NULL;
+	}
+	c->app.counter[OPENED]++;
+	flow->seen_ms = c->now_ms;
+	flow->timeout = (uint8_t)timeout;
+	flow->mark[FLAGS] = frame->source_high ? INSIDE_HIGH : 0;
+	return flow;
+}
+
+void conntrack_settle(struct conntrack *c, struct flow *flow)
+{
+	flow_table_settle(c->table, flow);
+}
+
+void conntrack_close(struct conntrack *c, struct flow *flow)
+{
+	c->app.counter[CLOSED]++;
+	flow_table_remove(c->table, flow);
+}
+
+/* Move flows from the older table, settled ones first: they are at the end of the order. An empty table is freed elsewhere. */
+static void move_some(struct conntrack *c)
+{
+	struct flow_table *older = c->older;
+
+	for (uint32_t i = 0; i < MOVE_MOST && older->used > 0; i++) {
+		struct flow *flow = &older->flow[older->order[older->used - 1]];
+
+		if (flow_table_is_expired(older, flow, c->now_ms))
+			take_out_silent(c, older, flow);
+		else
+			move(c, flow, flow_table_hash(older, &flow->key));
+	}
+	if (older->used == 0 && job_is_idle(&c->dispose)) {
+		c->spent = older;
+		__atomic_store_n(&c->older, NULL, __ATOMIC_RELAXED);
+		job_submit(&c->dispose);
+	}
+}
+
+void conntrack_table_tick(struct conntrack *c)
+{
+	job_finished(&c->dispose);
+	sweep(c, c->table, c->table->capacity / SWEEP_MS + SWEEP_LEAST);
+	if (c->older != NULL)
+		move_some(c);
+}
+
+void conntrack_table_count(struct conntrack *c)
+{
+	c->app.counter[CURRENT] = c->table->used + (c->older != NULL ? c->older->used : 0);
+	c->app.counter[HALF_OPEN] = c->table->half_open + (c->older != NULL ? c->older->half_open : 0);
+}

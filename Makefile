@@ -284,6 +284,26 @@ SOURCES := \
 	src/lib/udp.c \
 	src/lib/virtio_net.c \
 	src/lib/vlan.c \
+	src/nicsim/sim.c \
+	src/nicsim/sim_82599.c \
+	src/nicsim/sim_82599_count.c \
+	src/nicsim/sim_82599_steer.c \
+	src/nicsim/sim_capture.c \
+	src/nicsim/sim_child.c \
+	src/nicsim/sim_control.c \
+	src/nicsim/sim_dma.c \
+	src/nicsim/sim_filter.c \
+	src/nicsim/sim_generator.c \
+	src/nicsim/sim_judge.c \
+	src/nicsim/sim_mailbox.c \
+	src/nicsim/sim_offload.c \
+	src/nicsim/sim_parse.c \
+	src/nicsim/sim_receive.c \
+	src/nicsim/sim_register.c \
+	src/nicsim/sim_ring.c \
+	src/nicsim/sim_transmit.c \
+	src/nicsim/sim_tree.c \
+	src/nicsim/sim_wire.c \
 	src/program/bench/bare.c \
 	src/program/bench/basic.c \
 	src/program/bench/bench.c \
@@ -321,6 +341,7 @@ SOURCES := \
 	src/program/measure.c \
 	src/program/metrics.c \
 	src/program/metrics_serve.c \
+	src/program/nicsim.c \
 	src/program/options.c \
 	src/program/prometheus.c \
 	src/program/probing.c \
@@ -343,6 +364,14 @@ SOURCES := \
 
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 
+# The library that shows a driver's accesses to simulated cards (nf nicsim): loaded by other programs, so never with sanitizers.
+TRAP := $(BUILD)/nicsim-trap.so
+TRAP_SOURCES := \
+	src/nicsim/trap/trap_decode.c \
+	src/nicsim/trap/trap_mailbox.c \
+	src/nicsim/trap/trap_region.c \
+	src/nicsim/trap/trap_signal.c \
+
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
@@ -350,6 +379,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 .DEFAULT_GOAL := all
 
 all: $(NF) $(if $(DPDK),$(BUILD)/table_dpdk.so)
+all: $(NF) $(TRAP)
 
 help:
 	@sed -n '3,/^$$/{s/^#   //p;s/^#$$//p}' Makefile
@@ -378,6 +408,9 @@ $(NF): $(OBJECTS) $(BUILD)/files
 $(BUILD)/table_dpdk.so: src/program/bench/table_dpdk.c src/program/bench/table_dpdk.h $(BUILD)/flags
 	$(call say,CC,$@)
 	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared $(DPDK) -o $@ $< $$(pkg-config --libs libdpdk)
+$(TRAP): $(TRAP_SOURCES) src/nicsim/trap/trap.h src/nicsim/mailbox.h $(BUILD)/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) -Isrc -fPIC -shared -ftls-model=initial-exec $(CFLAGS) -o $@ $(TRAP_SOURCES) -ldl
 
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	$(call say,CC,$<)
@@ -499,6 +532,7 @@ install: all
 	$(Q)./$(NF) help --bash > $(BUILD)/nf.bash
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
 	$(Q)install -D -m 755 $(NF) $(DESTDIR)$(PREFIX)/bin/nf
+	$(Q)install -D -m 644 $(TRAP) $(DESTDIR)$(PREFIX)/lib/nf/nicsim-trap.so
 	$(Q)install -D -m 644 $(BUILD)/nf.1 $(DESTDIR)$(PREFIX)/share/man/man1/nf.1
 	$(Q)install -D -m 644 $(BUILD)/nf.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nf
 

@@ -38,6 +38,7 @@ int program_graph(int argc, char **argv);
 int program_help(int argc, char **argv);
 int program_lua(int argc, char **argv);
 int program_pci(int argc, char **argv);
+int program_nicsim(int argc, char **argv);
 int program_ps(int argc, char **argv);
 int program_confirm(int argc, char **argv);
 int program_diff(int argc, char **argv);

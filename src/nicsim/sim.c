@@ -1,0 +1,183 @@
+/* sim -- the cards of a simulation and the loop that serves them. */
+#include "nicsim/sim.h"
+
+#include "nicsim/sim_mailbox.h"
+#include "nicsim/sim_wire.h"
+
+#include <sched.h>
+
+enum {
+	BUDGET = 64,                    /* frames of a card in one round, of each direction */
+	SCAN_ROUNDS = 64,               /* rounds after which all polled registers are looked at, even when there is work */
+	REST_ROUNDS = 256,              /* idle rounds before the model rests */
+	REST_NS = 50000, TRAP_REST_NS = 1000000
+};
+
+static const struct sim_kind *const kinds[] = { &sim_82599_kind, NULL };
+
+const struct sim_kind *sim_kind_find(const char *name)
+{
+	for (uint32_t i = 0; kinds[i] != NULL; i++)
+		if (strcmp(kinds[i]->name, name) == 0)
+			return kinds[i];
+	return NULL;
+}
+
+/* Words 0 to 0x3f of the EEPROM sum up to 0xBABA; the pointers among them point nowhere.
+ * source: 82599 datasheet 6.4.5.4 "Software Checksum"; 82576 datasheet 6.9 "Checksum Word Calculation" */
+static void fill_eeprom(struct sim_card *card)
+{
+	uint16_t sum = 0;
+
+	for (uint32_t i = 0; i < 128; i++)
+		card->eeprom[i] = 0xffff;
+	for (uint32_t i = 0; i < 3; i++)
+		card->eeprom[i] = (uint16_t)(card->mac[2 * i] | card->mac[2 * i + 1] << 8);
+	for (uint32_t i = 0; i < 0x3f; i++)
+		sum = (uint16_t)(sum + card->eeprom[i]);
+	card->eeprom[0x3f] = (uint16_t)(0xbaba - sum);
+}
+
+void sim_card_reset(struct sim_card *card)
+{
+	card->was_reset = true;
+	card->reset_ns = card->sim->now_ns;
+	card->quiet_ns = card->sim->mode == SIM_POLL ? 0 : card->sim->now_ns + 1000000;
+	sim_ring_reset(card);
+	sim_register_reset(card);
+	card->kind->reset(card);
+	card->link = false;
+	card->kind->linked(card);
+	card->link_ns = card->sim->now_ns + card->faults.link_delay_ns;
+}
+
+void sim_card_link(struct sim_card *card)
+{
+	bool up = !card->faults.link_down && card->sim->now_ns >= card->link_ns;
+
+	if (up == card->link)
+		return;
+	card->link = up;
+	card->kind->linked(card);
+}
+
+static int begin_card(struct sim *sim, const struct sim_kind *kind)
+{
+	struct sim_card *card = &sim->card[sim->card_count];
+	int code;
+
+	*card = (struct sim_card){ .sim = sim, .kind = kind, .number = sim->card_count };
+	snprintf(card->address, sizeof(card->address), "0000:%02x:00.0", 5 + card->number);
+	memcpy(card->mac, (uint8_t[6]){ 0x02, 0x00, 0x00, 0x5a, 0x00, (uint8_t)card->number }, 6);
+	sim->card_count++;
+	fill_eeprom(card);
+	code = sim_register_begin(card);
+	if (code == 0)
+		code = sim_tree_add(sim, card);
+	if (code == 0)
+		code = sim_mailbox_add(sim, card);
+	if (code < 0)
+		return code;
+	sim_card_reset(card);
+	card->was_reset = false;
+	card->quiet_ns = 0;
+	return 0;
+}
+
+int sim_begin(struct sim *sim, const char *root, const char *cards)
+{
+	char copy[128], *rest = copy, *name;
+	int code = sim_tree_begin(sim, root);
+
+	if (code == 0)
+		code = sim_mailbox_begin(sim);
+	snprintf(copy, sizeof(copy), "%s", cards);
+	sim->now_ns = clock_system_ns();
+	while (code == 0 && (name = strsep(&rest, ",")) != NULL) {
+		const struct sim_kind *kind = sim_kind_find(name);
+
+		if (kind == NULL)
+			return nf_fail(EINVAL, "there is no model of a card '%s', only of 82599, 82576 and i210", name);
+		if (sim->card_count == SIM_CARDS)
+			return nf_fail(EINVAL, "there can be %d cards at most", SIM_CARDS);
+		code = begin_card(sim, kind);
+	}
+	return code;
+}
+
+void sim_end(struct sim *sim)
+{
+	sim_wire_end(sim);
+	sim_mailbox_end(sim);
+	sim_dma_end();
+	sim_tree_end(sim);
+	for (uint32_t i = 0; i < sim->card_count; i++) {
+		struct sim_card *card = &sim->card[i];
+
+		for (uint32_t q = 0; q < SIM_QUEUES; q++) {
+			free(card->transmit[q].hash);
+			free(card->transmit[q].due_ns);
+		}
+		free(card->given);
+		free(card->seen);
+		free(card->value);
+		free(card->canonical);
+		free(card->row);
+		free(card->rank);
+	}
+}
+
+/* One card's share of a round. */
+static bool step_card(struct sim_card *card, bool scan)
+{
+	bool found = false;
+
+	if (card->sim->mode != SIM_TRAP)
+		found = sim_register_poll(card, !scan);
+	sim_ring_tick(card);
+	sim_card_link(card);
+	found |= sim_transmit(card, BUDGET);
+	found |= sim_wire_step(card, BUDGET);
+	return found;
+}
+
+bool sim_step(struct sim *sim)
+{
+	static uint32_t rounds;
+	bool found = false, scan = sim->idle_loops > 0 || ++rounds % SCAN_ROUNDS == 0;
+
+	clock_update();
+	sim->now_ns = clock_now();
+	if (sim->mode != SIM_POLL)
+		found = sim_mailbox_step(sim);
+	for (uint32_t i = 0; i < sim->card_count; i++)
+		found |= step_card(&sim->card[i], scan);
+	if (scan)
+		sim_dma_watch(sim);
+	sim->idle_loops = found ? 0 : sim->idle_loops + 1;
+	return found;
+}
+
+/* Nothing to do: first let others run, then sleep. Trapped accesses wake us; polled ones must be looked for. */
+static void rest(struct sim *sim)
+{
+	bool is_timed = false;
+
+	if (sim->idle_loops < REST_ROUNDS) {
+		if (sim->idle_loops % 8 == 7)
+			sched_yield();
+		return;
+	}
+	for (uint32_t i = 0; i < sim->card_count; i++)
+		is_timed |= sim->card[i].faults.transmit_delay_ns > 0 || sim->card[i].wire->kind == SIM_WIRE_GENERATOR;
+	sim_mailbox_rest(sim, sim->mode == SIM_TRAP && !is_timed ? TRAP_REST_NS : REST_NS);
+}
+
+void sim_run(struct sim *sim, bool (*more)(struct sim *sim))
+{
+	while (more(sim))
+		if (!sim_step(sim))
+			rest(sim);
+	for (uint32_t i = 0; i < sim->card_count; i++)
+		sim_transmit_end(&sim->card[i]);
+}

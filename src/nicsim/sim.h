@@ -1,0 +1,382 @@
+#pragma once
+/* sim -- a network card in software: what the files of this folder share. One process holds a few cards; drivers in other
+ * processes see them as folders of a PCI tree. See docs/guide/nicsim.md.
+ *
+ * A card is registers (sim_register), rings in the driver's memory (sim_dma, sim_receive, sim_transmit) and a wire (sim_wire).
+ * sim_82599 and sim_igb say which registers there are and what they do; sim_judge says what the driver did wrong. */
+#include "core/core.h"
+
+#include "nicsim/mailbox.h"
+
+enum {
+	SIM_CARDS = SIM_MAILBOX_CARDS,
+	SIM_QUEUES = 128,               /* of each direction, at most */
+	SIM_FRAME = 16384,              /* bytes of the longest frame, with its FCS */
+	SIM_FCS = 4,
+	SIM_PAGE = 4096,
+	SIM_HUGE = 2 << 20,
+	SIM_NAME = 32
+};
+
+struct sim;
+struct sim_card;
+struct sim_wire;
+
+enum sim_access { SIM_NONE, SIM_RW, SIM_RO, SIM_WO, SIM_RC, SIM_W1C };
+
+/* A row of a card's table of registers: `count` of them, `stride` bytes apart, numbered from `first`. */
+struct sim_register {
+	const char *name;
+	uint32_t at, stride, count, first;
+	enum sim_access access;
+	uint32_t reset;
+	uint16_t id;                    /* the same for all rows of a name */
+};
+
+/* Other addresses of the same registers: those of older cards. */
+struct sim_alias {
+	uint32_t at, stride, count, target, target_stride;
+};
+
+/* What a transmit context descriptor said. */
+struct sim_context {
+	bool valid;
+	uint16_t vlan, mac_length, ip_length, mss;
+	uint8_t l4_length;
+	uint32_t flags;                 /* the descriptor's third word: TUCMD */
+};
+
+struct sim_queue {
+	struct sim_card *card;
+	uint16_t number;
+	bool is_transmit;
+	bool enabled, wanted;           /* wanted: ENABLE was written, and enable_ns has not come */
+	uint64_t enable_ns;
+	uint64_t base;                  /* of the ring */
+	uint32_t count, head, tail;     /* descriptors */
+	uint32_t at;                    /* its block of registers */
+
+	/* Receive. */
+	uint32_t buffer;                /* bytes */
+	bool is_legacy, drops, strips_vlan;
+	bool tail_moved;                /* since the first time after it was enabled */
+	uint64_t starved;               /* frames without a descriptor since the tail moved */
+	uint64_t waiting_ns;            /* since when a wire waits for descriptors; 0: none does */
+
+	/* Transmit. */
+	struct sim_context context[2];
+	uint32_t seen;                  /* descriptors before this one have their hash and due time */
+	uint32_t unreported;            /* descriptors done since one asked for a report */
+	uint64_t write_back;            /* where the head is written; 0: nowhere */
+	uint64_t *hash, *due_ns;        /* of each descriptor, when transmission is delayed */
+	uint32_t hash_count;
+
+	uint64_t packets, bytes, dropped;
+};
+
+/* Faults that somebody asked for. */
+struct sim_faults {
+	bool transmit_hangs, vanished, link_down;
+	uint32_t crc_errors;            /* of the next frames received */
+	uint64_t transmit_delay_ns, enable_delay_ns, link_delay_ns;
+	uint64_t forbidden, forbidden_bytes;    /* memory that may not be touched */
+};
+
+/* What the wire and the card did, for the report. */
+struct sim_counts {
+	uint64_t received, filtered, no_descriptor, no_queue, not_ready, crc_errors, length_errors;
+	uint64_t sent, send_lost;
+	uint64_t reads, writes;         /* of registers, as far as they were seen */
+};
+
+struct sim_frame;
+
+/* A kind of card. */
+struct sim_kind {
+	const char *name;               /* "82599" */
+	uint16_t vendor, device, subsystem;
+	uint8_t revision;
+	uint32_t bar;                   /* bytes of registers */
+	uint32_t scan;                  /* bytes of them in which registers lie */
+	uint32_t queues;                /* of each direction */
+	uint32_t page_receive, page_transmit;   /* the pages with the rings of the first queues */
+	const struct sim_register *registers;
+	uint32_t register_count;
+	const struct sim_alias *aliases;        /* ends with count 0 */
+	/* After the registers have their reset values. */
+	void (*reset)(struct sim_card *card);
+	/* A register was written: the value stands in it. */
+	void (*written)(struct sim_card *card, const struct sim_register *row, uint32_t n, uint32_t at, uint32_t old, uint32_t value);
+	/* A register was read, exactly: side effects, after the value was taken. */
+	void (*taken)(struct sim_card *card, const struct sim_register *row, uint32_t n, uint32_t at, uint32_t value);
+	/* The link's state changed: card->link. */
+	void (*linked)(struct sim_card *card);
+	/* Which queues a received frame goes to: fills frame->queue. */
+	void (*steer)(struct sim_card *card, struct sim_frame *frame);
+	/* Is reception, transmission switched on? */
+	bool (*receives)(const struct sim_card *card);
+	bool (*transmits)(const struct sim_card *card);
+	bool (*strips_crc)(const struct sim_card *card);
+	/* The longest frame, without its FCS. */
+	uint32_t (*longest)(const struct sim_card *card);
+	uint32_t (*checks)(const struct sim_card *card);        /* enum sim_check: what is checked of received frames */
+	uint16_t (*vlan_type)(const struct sim_card *card);
+	/* Frames were counted: MAC statistics. */
+	void (*count_receive)(struct sim_card *card, const struct sim_frame *frame);
+	void (*count_transmit)(struct sim_card *card, const uint8_t *data, uint32_t length);
+	void (*count_missed)(struct sim_card *card, struct sim_queue *queue);
+	/* A queue delivered, sent a packet. */
+	void (*count_queue)(struct sim_card *card, const struct sim_queue *queue, uint32_t length);
+};
+
+enum sim_check { SIM_CHECK_IP = 1, SIM_CHECK_L4 = 2 };
+
+struct sim_card {
+	struct sim *sim;
+	const struct sim_kind *kind;
+	uint32_t number;
+	char address[16];               /* "0000:05:00.0" */
+	uint8_t mac[6];
+	uint32_t *bar, *seen;           /* what driver and card share; as we published it, or saw it last */
+	uint32_t *value;                /* the truth; by canonical address */
+	uint16_t *row;                  /* of each word: its row in the table, plus 1 */
+	uint8_t *rank;                  /* of each word: see sim_register_poll */
+	uint32_t *canonical;            /* of each word: its address, or that of the register that it is an alias of */
+	uint8_t *config;                /* configuration space, shared */
+	uint16_t eeprom[128];
+	bool link;
+	bool was_reset;                 /* since the model began */
+	uint64_t link_ns, reset_ns, quiet_ns;   /* when the link comes up; of the last reset; no access before */
+	struct sim_queue receive[SIM_QUEUES], transmit[SIM_QUEUES];
+	uint32_t receive_active, transmit_active;       /* one more than the highest queue in use */
+	uint64_t state[16];             /* a kind's own */
+	struct sim_wire *wire;
+	struct sim_faults faults;
+	struct sim_counts counts;
+	uint64_t *given;                /* a set of buffer addresses that the card holds (sim_receive) */
+	uint32_t given_count;
+};
+
+/* A received frame on its way to queues. */
+struct sim_frame {
+	const uint8_t *data;
+	uint32_t length;                /* without FCS */
+	bool bad_crc;
+	bool has_vlan;                  /* an 802.1Q tag of the type that the card looks for, behind the addresses */
+	uint16_t vlan;                  /* TCI */
+	bool is_ipv4, is_ipv6, is_tcp, is_udp, is_sctp, is_fragment, has_options;
+	uint32_t l3, l4;                /* bytes to the headers; 0: none */
+	bool ip_bad, l4_bad;            /* checksums; valid when checked */
+	bool l4_present;                /* has a checksum to be checked */
+	uint32_t rss_hash, rss_type;
+	uint32_t queue_count;
+	uint16_t queue[SIM_QUEUES];
+};
+
+/* How registers are reached. */
+enum sim_mode { SIM_POLL, SIM_TRAP, SIM_MIDDLE };
+
+struct sim {
+	enum sim_mode mode;
+	bool deep;                      /* judge what costs time: buffers given twice */
+	bool strict;                    /* notes are violations */
+	bool lossless;                  /* joined wires wait for descriptors, as with flow control */
+	char root[256];                 /* the tree */
+	bool root_ours;                 /* made by us: removed at the end */
+	uint32_t card_count;
+	struct sim_card card[SIM_CARDS];
+	struct sim_mailbox *mailbox;
+	uint64_t now_ns;
+	uint64_t idle_loops;
+};
+
+/* --- sim_judge ------------------------------------------------------------------------------------------------------ */
+
+/* Rules of the datasheet. One line for each: name, severity, what it means. */
+#define SIM_RULES(X) \
+	X(BUS_MASTERING_OFF, VIOLATION, "bus-mastering-off", "memory is reached only with COMMAND.BME set") \
+	X(DMA_UNMAPPED, VIOLATION, "dma-unmapped", "an address that the driver has not mapped") \
+	X(DMA_VIRTUAL, VIOLATION, "dma-virtual", "a virtual address was given as a physical one") \
+	X(DMA_ORDINARY, VIOLATION, "dma-ordinary-page", "memory that is not of huge pages may move") \
+	X(DMA_PRIVATE, VIOLATION, "dma-private", "private memory gets other frames when it is copied on write") \
+	X(DMA_FORBIDDEN, VIOLATION, "dma-forbidden", "memory that was forbidden on command") \
+	X(RING_MISALIGNED, VIOLATION, "ring-misaligned", "a ring begins at a multiple of 128 bytes") \
+	X(RING_LENGTH, VIOLATION, "ring-length", "a ring's length is a multiple of 128 bytes, not 0") \
+	X(RING_CHANGED, VIOLATION, "ring-changed", "a queue's registers were changed while it was enabled") \
+	X(TAIL_BEFORE_ENABLE, VIOLATION, "tail-before-enable", "a tail moves only after ENABLE reads 1") \
+	X(TAIL_RANGE, VIOLATION, "tail-out-of-ring", "a tail is a descriptor's number") \
+	X(TAIL_LAPS, VIOLATION, "tail-laps-head", "a tail that passes, or comes to, the head gives away what is not the driver's") \
+	X(TAIL_WAITS, VIOLATION, "ring-never-refilled", "descriptors that were done are never given back") \
+	X(STALE_DD, VIOLATION, "stale-dd", "a descriptor was given to the card with DD set") \
+	X(BUFFER_TWICE, VIOLATION, "buffer-given-twice", "one buffer in two descriptors at once") \
+	X(BUFFER_CHANGED, VIOLATION, "buffer-changed", "a frame was written to before it had been transmitted") \
+	X(BUFFER_NULL, VIOLATION, "buffer-null", "a descriptor without a buffer") \
+	X(BUFFER_SIZE, VIOLATION, "buffer-size", "SRRCTL.BSIZEPACKET is 1 to 16 KiB") \
+	X(NO_RESET, VIOLATION, "no-reset", "the state at start is unknown: the card must be reset before it is used") \
+	X(RESET_TOO_SOON, NOTE, "access-after-reset", "1 ms after a reset no register is to be accessed") \
+	X(CRC_STRIP, VIOLATION, "crc-strip-mismatch", "both places that strip the CRC must say the same") \
+	X(DCA_BIT, VIOLATION, "dca-rxctrl-bit-12", "bit 12 must be cleared before the queue is enabled") \
+	X(RECEIVE_OFF, VIOLATION, "receive-off", "frames come for enabled queues, but reception was never switched on") \
+	X(TRANSMIT_OFF, VIOLATION, "transmit-off", "a transmit queue was used or enabled before transmission was switched on") \
+	X(NO_IFCS, VIOLATION, "no-fcs", "a frame went out without a valid FCS: IFCS missing") \
+	X(NO_EOP, VIOLATION, "no-eop", "the last descriptor of a packet has no EOP") \
+	X(NO_REPORT, VIOLATION, "no-report", "more than half a ring without RS: the driver cannot know what is done before it is full") \
+	X(PAYLEN, VIOLATION, "paylen-mismatch", "PAYLEN is not the sum of the lengths") \
+	X(MIXED, VIOLATION, "mixed-descriptors", "legacy and advanced descriptors in one packet, or of an unknown type") \
+	X(TOO_SHORT, VIOLATION, "frame-too-short", "a packet of fewer than 17 bytes") \
+	X(TOO_LONG, VIOLATION, "frame-too-long", "a packet longer than the card sends") \
+	X(NO_CONTEXT, VIOLATION, "no-context", "an offload without a context descriptor") \
+	X(BAD_OFFLOAD, VIOLATION, "bad-offload", "header lengths of the context do not fit the packet") \
+	X(WRITE_BACK, VIOLATION, "head-write-back", "the address is a multiple of 16, WTHRESH is 0") \
+	X(SEMAPHORE, VIOLATION, "semaphore", "SW_FW_SYNC is changed only with SWSM.SMBI and SWESMBI held") \
+	X(WIDTH, VIOLATION, "register-width", "registers are accessed with 32 or 64 bits") \
+	X(UNALIGNED, VIOLATION, "register-alignment", "registers are accessed at multiples of 4") \
+	X(READ_ONLY, NOTE, "write-to-read-only", "a register that can only be read was written") \
+	X(UNKNOWN, NOTE, "unknown-register", "no register of the table is there") \
+	X(FILTER_LIVE, NOTE, "filter-while-receiving", "a register that should change only while reception is off")
+
+enum sim_severity { SIM_VIOLATION, SIM_NOTE };
+#define SIM_RULE_ID(id, severity, name, meaning) SIM_RULE_##id,
+enum sim_rule { SIM_RULES(SIM_RULE_ID) SIM_RULE_COUNT };
+
+/* Name something that a driver did wrong. The first few of a rule are printed, all are counted. */
+void sim_judge(const struct sim_card *card, enum sim_rule rule, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
+
+/* Violations so far; of one rule. */
+uint64_t sim_judge_violations(const struct sim *sim);
+uint64_t sim_judge_count(enum sim_rule rule);
+
+/* Print what was found, and what each card did. */
+void sim_judge_report(const struct sim *sim, FILE *out);
+
+/* --- sim_tree ------------------------------------------------------------------------------------------------------- */
+
+/* Make the folder of a card below sim->root, and map its registers and its configuration space.
+ *   fails: -errno with nf_error() */
+int sim_tree_add(struct sim *sim, struct sim_card *card) __attribute__((warn_unused_result));
+int sim_tree_begin(struct sim *sim, const char *root) __attribute__((warn_unused_result));
+void sim_tree_end(struct sim *sim);
+
+/* --- sim_dma -------------------------------------------------------------------------------------------------------- */
+
+/* Where the driver's memory at a physical address lies here, at least `length` bytes within one page.
+ *   gives: NULL after a violation was named: `what` says who wanted it */
+void *sim_dma(struct sim_card *card, uint64_t address, uint32_t length, const char *what);
+
+/* Copy from and to the driver's memory, over pages. fails: false after a violation was named */
+bool sim_dma_read(struct sim_card *card, uint64_t address, void *to, uint32_t length, const char *what);
+bool sim_dma_write(struct sim_card *card, uint64_t address, const void *from, uint32_t length, const char *what);
+
+/* See which drivers came and went; at most every millisecond. */
+void sim_dma_watch(struct sim *sim);
+
+/* Processes that have a card's registers mapped now. */
+uint32_t sim_dma_drivers(void);
+void sim_dma_end(void);
+
+/* --- sim_register --------------------------------------------------------------------------------------------------- */
+
+/* Build a card's tables. fails: -ENOMEM */
+int sim_register_begin(struct sim_card *card) __attribute__((warn_unused_result));
+
+/* All registers to their reset values, or to garbage (the state of a card that somebody else used). */
+void sim_register_reset(struct sim_card *card);
+void sim_register_soil(struct sim_card *card);
+
+/* The card itself changes a register. */
+void sim_set(struct sim_card *card, uint32_t at, uint32_t value);
+static inline uint32_t sim_get(const struct sim_card *card, uint32_t at)
+{
+	return card->value[at / 4];
+}
+
+/* Add to a counter that sticks at its greatest value; of two registers when `high` is not 0. */
+void sim_count(struct sim_card *card, uint32_t at, uint32_t more);
+void sim_count64(struct sim_card *card, uint32_t low, uint32_t high, uint64_t more);
+
+/* The driver reads, writes a word: exact. */
+uint32_t sim_register_read(struct sim_card *card, uint32_t at);
+void sim_register_write(struct sim_card *card, uint32_t at, uint32_t value);
+
+/* Look for words that the driver wrote; `tails`: only those of the queues in use. gives: whether something was found */
+bool sim_register_poll(struct sim_card *card, bool tails);
+
+/* Is a register's page left to polling? */
+bool sim_register_is_polled(const struct sim_card *card, uint32_t at);
+
+/* All registers read as ones from now on, or again as they are. */
+void sim_register_vanish(struct sim_card *card, bool vanished);
+
+/* --- sim_ring: what both directions of all kinds share --------------------------------------------------------------- */
+
+/* A queue's registers were written. `wants`: ENABLE was set. */
+void sim_ring_enable(struct sim_queue *queue, bool wants);
+void sim_ring_tail(struct sim_queue *queue, uint32_t tail);
+void sim_ring_locked(struct sim_queue *queue, const char *name);
+/* Enable what has waited long enough. */
+void sim_ring_tick(struct sim_card *card);
+/* All queues as after a reset. */
+void sim_ring_reset(struct sim_card *card);
+/* Descriptors between head and tail. */
+static inline uint32_t sim_ring_waiting(const struct sim_queue *queue)
+{
+	return queue->tail >= queue->head ? queue->tail - queue->head : queue->tail + queue->count - queue->head;
+}
+/* The offset of registers within the block of a queue: the same in all these cards. */
+enum { SIM_LENGTH = 0x08, SIM_HEAD = 0x10, SIM_TAIL = 0x18, SIM_CONTROL = 0x28, SIM_WRITE_BACK = 0x38 };
+enum { SIM_ENABLE = 1 << 25 };          /* of SIM_CONTROL: RXDCTL and TXDCTL */
+
+/* --- sim_receive, sim_transmit ---------------------------------------------------------------------------------------- */
+
+/* A frame arrives on the card's wire. */
+enum sim_arrival { SIM_TAKEN, SIM_NO_DESCRIPTOR, SIM_LOST };
+enum sim_arrival sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bool bad_crc);
+
+/* Might a frame be lost for want of descriptors now? Asked by a wire that waits. */
+bool sim_receive_waits(struct sim_card *card);
+
+/* The driver gave descriptors from..to to a receive, transmit queue. */
+void sim_receive_given(struct sim_queue *queue, uint32_t from, uint32_t to);
+void sim_transmit_given(struct sim_queue *queue, uint32_t from, uint32_t to);
+
+/* Send what waits, at most `budget` packets of each queue. gives: whether anything was sent */
+bool sim_transmit(struct sim_card *card, uint32_t budget);
+/* The card is looked at for the last time: packets that never ended. */
+void sim_transmit_end(struct sim_card *card);
+
+/* --- sim_parse: headers, hashes, checksums ---------------------------------------------------------------------------- */
+
+/* Find the headers of a frame. */
+void sim_parse(struct sim_frame *frame, uint16_t vlan_type, uint32_t checks);
+uint32_t sim_parse_toeplitz(const uint8_t *key, const uint8_t *data, uint32_t length);
+/* The RSS hash for the fields in MRQC's bits 16 to 23; fills rss_hash and rss_type. */
+void sim_parse_rss(struct sim_frame *frame, const uint8_t *key, uint32_t fields);
+uint32_t sim_parse_crc(const uint8_t *data, uint32_t length);
+
+/* --- sim_filter: which frames a card takes, which queue gets them ------------------------------------------------------- */
+
+bool sim_filter_unicast(const struct sim_card *card, const uint8_t *mac, uint32_t ral, uint32_t count, uint32_t *entry);
+bool sim_filter_multicast(const struct sim_card *card, const uint8_t *mac, uint32_t mta, uint32_t offset);
+bool sim_filter_vlan(const struct sim_card *card, uint16_t vlan, uint32_t vfta);
+
+/* --- kinds -------------------------------------------------------------------------------------------------------------- */
+
+extern const struct sim_kind sim_82599_kind, sim_82576_kind, sim_i210_kind;
+const struct sim_kind *sim_kind_find(const char *name);
+
+/* --- sim ------------------------------------------------------------------------------------------------------------------ */
+
+int sim_begin(struct sim *sim, const char *root, const char *cards) __attribute__((warn_unused_result));
+/* Do all that is to be done now. gives: whether anything was */
+bool sim_step(struct sim *sim);
+/* Step while more() says so, resting when there is nothing to do. */
+void sim_run(struct sim *sim, bool (*more)(struct sim *sim));
+void sim_end(struct sim *sim);
+
+void sim_card_reset(struct sim_card *card);
+/* Has the link's state changed? */
+void sim_card_link(struct sim_card *card);
+static inline uint32_t sim_bits(uint32_t value, uint32_t low, uint32_t count)
+{
+	return value >> low & (uint32_t)((1ULL << count) - 1);
+}

@@ -1,0 +1,333 @@
+/* sim_receive -- frames into the rings of receive queues.
+ * source: 82599 datasheet 7.1.4 "Receive Data Storage in System Memory" to 7.1.9 "Receive Descriptor Queue Structure" */
+#include "nicsim/sim.h"
+
+#include "lib/lib.h"
+
+enum { DESCRIPTOR = 16, GIVEN_SLOTS = 1 << 17, WAIT_NS = 1000000000 };
+
+/* Legacy status and errors, bytes 4 and 5 of the second half; source: 7.1.5 "Legacy Receive Descriptor Format" */
+enum { DD = 1, EOP = 2, VP = 8, UDPCS = 16, L4CS = 32, IPCS = 64, PIF = 128 };
+enum { LEGACY_RXE = 1, LEGACY_L4E = 64, LEGACY_IPE = 128 };
+/* Advanced: the extended error's bits in the word of status and errors; source: 7.1.6.2 */
+enum { UDPV = 1 << 10, RXE = 1 << 29, L4E = 1 << 30 };
+#define IPE (1U << 31)
+/* Packet types, from bit 4 of the first word. */
+enum { TYPE_IPV4 = 1 << 4, TYPE_IPV4E = 1 << 5, TYPE_IPV6 = 1 << 6, TYPE_IPV6E = 1 << 7, TYPE_TCP = 1 << 8, TYPE_UDP = 1 << 9, TYPE_SCTP = 1 << 10 };
+
+/* --- the set of buffers that the card holds: an open hash of addresses ------------------------------------------------ */
+
+static uint64_t given_place(const struct sim_card *card, uint64_t address)
+{
+	uint64_t i = address * 0x9e3779b97f4a7c15ULL >> 47;
+
+	while (card->given[i] != 0 && card->given[i] != address)
+		i = (i + 1) % GIVEN_SLOTS;
+	return i;
+}
+
+/* gives: false when it was there already */
+static bool give(struct sim_card *card, uint64_t address)
+{
+	uint64_t i;
+
+	if (!card->sim->deep || card->given_count >= GIVEN_SLOTS / 2)
+		return true;
+	if (card->given == NULL)
+		card->given = calloc(GIVEN_SLOTS, sizeof(uint64_t));
+	if (card->given == NULL)
+		return true;
+	i = given_place(card, address);
+	if (card->given[i] != 0)
+		return false;
+	card->given[i] = address;
+	card->given_count++;
+	return true;
+}
+
+static void take(struct sim_card *card, uint64_t address)
+{
+	uint64_t hole, i, home;
+
+	if (card->given == NULL || card->given[i = given_place(card, address)] == 0)
+		return;
+	card->given_count--;
+	/* Close the gap: move back what would not be found behind it. */
+	for (hole = i; ; ) {
+		i = (i + 1) % GIVEN_SLOTS;
+		if (card->given[i] == 0)
+			break;
+		home = card->given[i] * 0x9e3779b97f4a7c15ULL >> 47;
+		if ((i - home) % GIVEN_SLOTS >= (i - hole) % GIVEN_SLOTS) {
+			card->given[hole] = card->given[i];
+			hole = i;
+		}
+	}
+	card->given[hole] = 0;
+}
+
+/* A descriptor that the driver gives to the card: judge it. */
+static void check_given(struct sim_queue *queue, uint32_t i)
+{
+	struct sim_card *card = queue->card;
+	const uint64_t *d = sim_dma(card, queue->base + (uint64_t)i * DESCRIPTOR, DESCRIPTOR, "a receive descriptor");
+
+	if (d == NULL)
+		return;
+	if (d[0] == 0)
+		sim_judge(card, SIM_RULE_BUFFER_NULL, "receive queue %u descriptor %u", queue->number, i);
+	else if (!give(card, d[0]))
+		sim_judge(card, SIM_RULE_BUFFER_TWICE, "receive queue %u descriptor %u: 0x%llx", queue->number, i, (unsigned long long)d[0]);
+	/* DD is the lowest bit of the header buffer's address, or of the legacy status. */
+	if (d[1] >> (queue->is_legacy ? 32 : 0) & DD)
+		sim_judge(card, SIM_RULE_STALE_DD, "receive queue %u descriptor %u", queue->number, i);
+}
+
+void sim_receive_given(struct sim_queue *queue, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i != to; i = i + 1 == queue->count ? 0 : i + 1)
+		check_given(queue, i);
+}
+
+/* --- descriptors ------------------------------------------------------------------------------------------------------- */
+
+/* What both formats say of a frame: status bits 0 to 10. */
+static uint32_t status_of(const struct sim_frame *f, uint32_t checks, bool stripped)
+{
+	uint32_t status = 0;
+
+	if (f->has_vlan && stripped)
+		status |= VP;
+	if (f->is_ipv4 && checks & SIM_CHECK_IP)
+		status |= IPCS;
+	if (f->l4_present)
+		status |= L4CS | (f->is_udp ? UDPCS : 0);
+	if (f->data[0] & 1 && !(f->data[0] == 0xff && f->data[1] == 0xff))
+		status |= PIF;
+	return status;
+}
+
+static void write_legacy(uint64_t *d, const struct sim_frame *f, uint32_t status, uint32_t length, bool last, uint16_t vlan)
+{
+	uint32_t errors = (f->bad_crc ? LEGACY_RXE : 0) | (f->l4_bad ? LEGACY_L4E : 0) | (f->ip_bad ? LEGACY_IPE : 0);
+	uint64_t word = length;
+
+	word |= (uint64_t)(DD | (last ? EOP | (status & 0xff) : 0)) << 32;
+	if (last)
+		word |= (uint64_t)errors << 40 | (uint64_t)vlan << 48;
+	/* The address stays; the half with DD comes last. */
+	__atomic_store_n(&d[1], word, __ATOMIC_RELEASE);
+}
+
+static uint32_t packet_type(const struct sim_frame *f)
+{
+	uint32_t type = 0;
+
+	if (f->is_ipv4)
+		type |= TYPE_IPV4 | (f->has_options ? TYPE_IPV4E : 0);
+	if (f->is_ipv6)
+		type |= TYPE_IPV6 | (f->has_options ? TYPE_IPV6E : 0);
+	return type | (f->is_tcp ? TYPE_TCP : 0) | (f->is_udp ? TYPE_UDP : 0) | (f->is_sctp ? TYPE_SCTP : 0);
+}
+
+static void write_advanced(uint64_t *d, const struct sim_frame *f, uint32_t status, uint32_t length, bool last, uint16_t vlan)
+{
+	uint64_t first = (uint64_t)f->rss_hash << 32 | packet_type(f) | f->rss_type;
+	uint64_t word = DD;
+
+	if (last)
+		word |= EOP | status | (f->bad_crc ? RXE : 0) | (f->l4_bad ? L4E : 0) | (f->ip_bad ? IPE : 0) | (uint64_t)vlan << 48;
+	word |= (uint64_t)length << 32;
+	__atomic_store_n(&d[0], last ? first : 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&d[1], word, __ATOMIC_RELEASE);
+}
+
+/* Fill one buffer and complete its descriptor. fails: false after a violation */
+static bool fill(struct sim_queue *queue, const struct sim_frame *f, uint32_t status, const uint8_t *data, uint32_t length,
+	bool last, uint16_t vlan)
+{
+	struct sim_card *card = queue->card;
+	uint64_t *d = sim_dma(card, queue->base + (uint64_t)queue->head * DESCRIPTOR, DESCRIPTOR, "a receive descriptor");
+
+	if (d == NULL)
+		return false;
+	take(card, d[0]);
+	if (!sim_dma_write(card, d[0] & ~1ULL, data, length, "a receive buffer"))
+		return false;
+	if (queue->is_legacy)
+		write_legacy(d, f, status, length, last, vlan);
+	else
+		write_advanced(d, f, status, length, last, vlan);
+	queue->head = queue->head + 1 == queue->count ? 0 : queue->head + 1;
+	return true;
+}
+
+/* A frame that finds no descriptor. A driver that never moves its tail again will never get one. */
+static enum sim_arrival starve(struct sim_queue *queue)
+{
+	struct sim_card *card = queue->card;
+
+	if (++queue->starved == 4ULL * queue->count && !queue->tail_moved)
+		sim_judge(card, SIM_RULE_TAIL_WAITS, "receive queue %u: %llu frames without a descriptor", queue->number,
+			(unsigned long long)queue->starved);
+	queue->dropped++;
+	card->counts.no_descriptor++;
+	card->kind->count_missed(card, queue);
+	return SIM_NO_DESCRIPTOR;
+}
+
+/* Put a frame into a queue: `data` is as it is stored. */
+static enum sim_arrival deliver(struct sim_queue *queue, const struct sim_frame *f, const uint8_t *data, uint32_t length, bool stripped)
+{
+	struct sim_card *card = queue->card;
+	uint32_t needs = (length + queue->buffer - 1) / queue->buffer;
+	uint32_t status = status_of(f, card->kind->checks(card), stripped);
+	uint16_t vlan = f->has_vlan && stripped ? f->vlan : 0;
+
+	if (sim_ring_waiting(queue) < needs)
+		return starve(queue);
+	for (uint32_t at = 0; at < length; at += queue->buffer) {
+		uint32_t part = length - at < queue->buffer ? length - at : queue->buffer;
+
+		if (!fill(queue, f, status, data + at, part, at + part == length, vlan))
+			return SIM_LOST;
+	}
+	sim_set(card, queue->at + SIM_HEAD, queue->head);
+	queue->packets++;
+	queue->bytes += length;
+	card->kind->count_queue(card, queue, length);
+	return SIM_TAKEN;
+}
+
+/* The frame as a queue gets it: without its tag, with its FCS. gives: its length; *data: in `copy` when it was changed */
+static uint32_t shape(const struct sim_card *card, const struct sim_frame *f, bool strip_vlan, uint8_t *copy, const uint8_t **data)
+{
+	uint32_t length = f->length;
+	bool strips_crc = card->kind->strips_crc(card);
+
+	*data = f->data;
+	if (!strip_vlan && strips_crc)
+		return length;
+	memcpy(copy, f->data, length);
+	*data = copy;
+	if (strip_vlan) {
+		memmove(copy + 12, copy + 16, length - 16);
+		length -= 4;
+	}
+	if (!strips_crc) {
+		uint32_t crc = sim_parse_crc(f->data, f->length) ^ (f->bad_crc ? 1 : 0);
+
+		memcpy(copy + length, &crc, SIM_FCS);
+		length += SIM_FCS;
+	}
+	return length;
+}
+
+static enum sim_arrival deliver_all(struct sim_card *card, struct sim_frame *f)
+{
+	static uint8_t copy[SIM_FRAME + 64];
+	enum sim_arrival worst = SIM_TAKEN;
+	bool any = false;
+
+	for (uint32_t i = 0; i < f->queue_count; i++) {
+		struct sim_queue *queue = &card->receive[f->queue[i]];
+		bool strip = queue->strips_vlan && f->has_vlan;
+		const uint8_t *data;
+		uint32_t length;
+		enum sim_arrival arrival;
+
+		if (!queue->enabled || queue->count == 0 || queue->buffer == 0)
+			continue;
+		any = true;
+		length = shape(card, f, strip, copy, &data);
+		arrival = deliver(queue, f, data, length, strip);
+		worst = arrival > worst ? arrival : worst;
+	}
+	if (any)
+		return worst;
+	card->counts.no_queue++;
+	return SIM_LOST;
+}
+
+/* Frames come while reception is off: that is no fault of the driver's while it starts, but it is when it has given buffers
+ * and never switches it on. */
+static enum sim_arrival not_ready(struct sim_card *card)
+{
+	bool given = false;
+
+	for (uint32_t i = 0; i < card->receive_active; i++)
+		given |= card->receive[i].enabled && sim_ring_waiting(&card->receive[i]) > 0;
+	if (given && ++card->state[15] == 1)
+		card->state[14] = card->sim->now_ns;
+	else if (given && card->state[15] > 64 && card->sim->now_ns - card->state[14] > WAIT_NS) {
+		sim_judge(card, SIM_RULE_RECEIVE_OFF, "%llu frames lost", (unsigned long long)card->state[15]);
+		card->state[15] = 0;
+	}
+	card->counts.not_ready++;
+	return SIM_LOST;
+}
+
+/* A wire waits for descriptors of a queue whose tail never moved: it will wait for ever. */
+static void check_waiting(struct sim_queue *queue)
+{
+	uint64_t now = queue->card->sim->now_ns;
+
+	if (queue->waiting_ns == 0)
+		queue->waiting_ns = now;
+	else if (!queue->tail_moved && now - queue->waiting_ns > WAIT_NS) {
+		sim_judge(queue->card, SIM_RULE_TAIL_WAITS, "receive queue %u: %u of %u descriptors are left", queue->number,
+			sim_ring_waiting(queue), queue->count);
+		queue->waiting_ns = now;
+	}
+}
+
+bool sim_receive_waits(struct sim_card *card)
+{
+	if (!card->link || card->faults.vanished)
+		return true;
+	for (uint32_t i = 0; i < card->receive_active; i++) {
+		struct sim_queue *queue = &card->receive[i];
+		uint32_t needs = queue->buffer > 0 ? (card->kind->longest(card) + SIM_FCS) / queue->buffer + 1 : 1;
+
+		if (queue->enabled && sim_ring_waiting(queue) < needs) {
+			check_waiting(queue);
+			return true;
+		}
+		queue->waiting_ns = 0;
+	}
+	return false;
+}
+
+enum sim_arrival sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bool bad_crc)
+{
+	const struct sim_kind *kind = card->kind;
+	struct sim_frame frame;
+
+	if (!card->link || card->faults.vanished || length < 14 || length > SIM_FRAME - SIM_FCS) {
+		card->counts.not_ready++;
+		return SIM_LOST;
+	}
+	if (card->faults.crc_errors > 0) {
+		card->faults.crc_errors--;
+		bad_crc = true;
+	}
+	memset(&frame, 0, offsetof(struct sim_frame, queue));
+	frame.data = data;
+	frame.length = length;
+	frame.bad_crc = bad_crc;
+	if (!kind->receives(card)) {
+		kind->count_receive(card, &frame);
+		return not_ready(card);
+	}
+	sim_parse(&frame, kind->vlan_type(card), kind->checks(card));
+	kind->steer(card, &frame);
+	kind->count_receive(card, &frame);
+	card->counts.crc_errors += bad_crc;
+	card->counts.length_errors += length > kind->longest(card);
+	if (frame.queue_count == 0) {
+		card->counts.filtered++;
+		return SIM_LOST;
+	}
+	card->counts.received++;
+	return deliver_all(card, &frame);
+}

@@ -1,0 +1,168 @@
+-- Simulated cards (nf nicsim) with a small driver of another hand, tests/nicsim/driver.c: what works, and that each mistake is
+-- named. Needs root and huge pages.
+local lu = require("luaunit")
+local capture = require("support_capture")
+local support = require("support")
+
+local folder = support.folder()
+local driver = folder .. "/driver"
+
+-- Compile the driver, and see to huge pages; the reason when it cannot be.
+local function prepare()
+  local text, code = support.run("cc -O2 -Wall -Wextra -Werror -o " .. driver .. " tests/nicsim/driver.c")
+  assert(code == 0, text)
+  if support.run("id -u") ~= "0\n" then return "simulated cards need root" end
+  local function free() return tonumber(support.read("/proc/meminfo"):match("HugePages_Free:%s+(%d+)")) end
+  local total = tonumber(support.read("/proc/sys/vm/nr_hugepages"))
+  if free() < 32 then support.run(("echo %d > /proc/sys/vm/nr_hugepages"):format(total + 64)) end
+  if free() < 32 then return "no huge pages are to be had" end
+end
+local lacks = prepare()
+
+-- Run the driver with cards; gives the output and the exit code.
+local function run(options, arguments)
+  return support.run(("timeout 60 '%s' nicsim %s -- %s %s"):format(support.nf, options, driver, arguments))
+end
+
+-- ... and all must be well: every frame forwarded and back, no violation.
+local function forward(options, arguments, cards, count)
+  local text, code = run(("--cards %s --wire generator --all-back %s"):format(cards == 1 and "82599" or "82599,82599", options),
+    ("%d %d %s"):format(cards, cards * count, arguments or ""))
+  lu.assertEquals(code, 0, text)
+  lu.assertStrContains(text, "nicsim: no violation\n")
+  lu.assertStrContains(text, ("sent %d, back %d, lost 0, duplicated 0, reordered 0, corrupted 0, foreign 0"):format(count, count))
+  return text
+end
+
+TestNicsim = {}
+
+function TestNicsim:setUp() if lacks then lu.skip(lacks) end end
+
+function TestNicsim:testFramesPassInEveryMode()
+  for _, mode in ipairs({ "trap", "middle", "poll" }) do
+    forward("--strict --mode " .. mode .. " --traffic count=300,size=60-1514", "", 2, 300)
+  end
+end
+
+function TestNicsim:testDescriptorsOfEveryForm()
+  forward("--traffic count=300,size=60-1514", "legacy", 1, 300)
+  forward("--traffic count=300,size=60-1514", "write-back", 2, 300)
+  forward("--traffic count=200,size=60-9000", "jumbo", 2, 200)
+  forward("--traffic count=200,size=60-9000", "jumbo legacy", 2, 200)
+end
+
+function TestNicsim:testOffloads()
+  forward("--traffic count=200,size=64-1514,vlan=5", "vlan", 2, 200)
+  forward("--traffic count=200,size=64-1514,vlan=5", "vlan legacy", 2, 200)
+  forward("--traffic count=200,size=60-1514", "offload", 2, 200)
+end
+
+function TestNicsim:testRssSpreadsFlowsAndKeepsTheirOrder()
+  forward("--traffic count=2000,flows=50", "queues=4", 2, 2000)
+  forward("--traffic count=500,flows=50,ipv6,tcp", "queues=4", 1, 500)
+end
+
+function TestNicsim:testDelays()
+  local text = forward("--traffic count=200 --do 'delay 0 transmit 1ms; delay 1 transmit 2ms; delay 0 enable 10ms; delay 1 link 30ms'",
+    "", 2, 200)
+  lu.assertStrContains(text, "driver: 400 frames forwarded")
+end
+
+function TestNicsim:testADirtyCardIsCleanAfterItsReset()
+  forward("--traffic count=100 --do 'soil 0; soil 1'", "", 2, 100)
+end
+
+-- The first card's input and output are captures; the driver with two cards sends what came in at one out of the other.
+function TestNicsim:testCapturesOnTheWire()
+  local packets = capture.packets(300)
+  for _, packet in ipairs(packets) do
+    if #packet.data < 60 then packet.data = packet.data .. ("\0"):rep(60 - #packet.data) end
+  end
+  support.write(folder .. "/in.pcap", capture.pcap(packets))
+  local text, code = run(("--wire %s/in.pcap,:%s/out.pcap"):format(folder, folder), "2 300 jumbo")
+  lu.assertEquals(code, 0, text)
+  lu.assertStrContains(text, "captures at 0000:06:00.0: 0 frames in, 300 out")
+  lu.assertNil(capture.difference(capture.read(support.read(folder .. "/out.pcap")), packets, { "data" }))
+end
+
+-- Each mistake of the driver, and the rule that names it.
+local mistakes = {
+  { "no-bus-master", "bus-mastering-off" },
+  { "virtual-address", "dma-virtual" },
+  { "wrong-address", "dma-unmapped" },
+  { "private-memory", "dma-private" },
+  { "ordinary-memory", "dma-" },
+  { "ring-misaligned", "ring-misaligned" },
+  { "ring-length", "ring-length" },
+  { "short-ring", "tail-out-of-ring" },
+  { "ring-moved", "ring-changed" },
+  { "tail-first", "tail-before-enable" },
+  { "tail-is-length", "tail-out-of-ring" },
+  { "tail-too-far", "tail-laps-head" },
+  { "transmit-tail", "stale-dd" },
+  { "never-refilled", "ring-never-refilled" },
+  { "stale-dd", "stale-dd" },
+  { "same-buffer", "buffer-given-twice" },
+  { "buffer-reused", "buffer-changed", "--do 'delay 0 transmit 5ms; delay 1 transmit 5ms'" },
+  { "no-buffer-size", "buffer-size" },
+  { "no-reset", "no-reset", "--do 'soil 0; soil 1'" },
+  { "crc-strip-twice", "crc-strip-mismatch" },
+  { "dca-bit", "dca-rxctrl-bit-12" },
+  { "no-receive-enable", "receive-off" },
+  { "no-transmit-enable", "transmit-off" },
+  { "no-ifcs", "no-fcs" },
+  { "no-eop", "no-eop" },
+  { "no-rs", "no-report" },
+  { "paylen", "paylen-mismatch" },
+  { "mixed", "mixed-descriptors", "", "jumbo", "3000" },
+  { "wrong-type", "mixed-descriptors" },
+  { "no-context", "no-context" },
+  { "write-back-misaligned", "head-write-back", "", "write-back" },
+  { "no-semaphore", "semaphore" },
+}
+
+-- Eight at a time: some wait for what never comes.
+function TestNicsim:testEveryMistakeIsNamed()
+  local script = {}
+  for i, row in ipairs(mistakes) do
+    script[#script + 1] = ("{ timeout 60 '%s' nicsim --wire generator --traffic count=300,size=%s %s -- %s 2 600 break=%s %s; echo code $?; } " ..
+      ">%s/%s.text 2>&1 &"):format(support.nf, row[5] or "60-1514", row[3] or "", driver, row[1], row[4] or "", folder, row[1])
+    if i % 8 == 0 then script[#script + 1] = "wait" end
+  end
+  support.run(table.concat(script, "\n") .. "\nwait")
+  for _, row in ipairs(mistakes) do
+    local text = support.read(folder .. "/" .. row[1] .. ".text")
+    lu.assertStrContains(text, "nicsim: violation " .. row[2], false, row[1] .. "\n" .. text)
+    lu.assertStrMatches(text, ".*\ncode 1\n", nil, nil, row[1] .. "\n" .. text)
+  end
+end
+
+-- A frame from the wrong place of a buffer breaks no rule of the card: whoever looks at the frames sees it.
+function TestNicsim:testFramesThatDoNotComeBackAreAFailure()
+  local text, code = run("--wire generator --all-back --traffic count=100", "2 200 break=wrong-offset")
+  lu.assertEquals(code, 1, text)
+  lu.assertStrContains(text, "sent 100, back 0, lost 100")
+end
+
+function TestNicsim:testTheCommandsExitCodeIsGivenOn()
+  local text, code = support.run(("'%s' nicsim --mode poll -- sh -c 'exit 7'"):format(support.nf))
+  lu.assertEquals(code, 7, text)
+end
+
+function TestNicsim:testTheTreeLooksLikeOneOfThePciBus()
+  local text, code = support.run(([['%s' nicsim --cards 82599 -- sh -c '
+    d=$NF_SYSFS/bus/pci/devices/0000:05:00.0; cat $d/vendor $d/device $d/class $d/numa_node; stat -c %%s $d/config $d/resource0
+    head -c 6 $d/config | od -An -tx1; wc -l < $d/resource; ls $d/iommu_group 2>/dev/null; echo $NF_SYSFS' 2>/dev/null]]):format(support.nf))
+  lu.assertEquals(code, 0, text)
+  lu.assertStrMatches(text, "0x8086\n0x10fb\n0x020000\n0\n4096\n524288\n 86 80 fb 10 02 00\n13\n/.*\n")
+  -- What was made is gone.
+  lu.assertNil(support.read(text:match("\n(/[^\n]+)\n$") .. "/mailbox"))
+end
+
+function TestNicsim:testMountsItsTreeWherePeopleLook()
+  local text, code = support.run(("'%s' nicsim --mount --mode poll -- cat /sys/bus/pci/devices/0000:06:00.0/device 2>/dev/null"):format(support.nf))
+  lu.assertEquals(code, 0, text)
+  lu.assertEquals(text, "0x10fb\n")
+end
+
+os.exit(lu.LuaUnit.run())

@@ -46,8 +46,6 @@ static const struct program_option lua_options[] = {
 	{ NULL, NULL, NULL },
 };
 
-static const struct program_option pci_options[] = {
-	{ "--json", NULL, "Print one JSON object per card." },
 static const struct program_option nicsim_options[] = {
 	{ "--all-back", NULL, "End with 1 unless every frame of every generator was sent and came back." },
 	{ "--cards", "LIST", "Kinds of cards, up to 8: 82599, 82576, i210; default 82599,82599." },
@@ -63,6 +61,11 @@ static const struct program_option nicsim_options[] = {
 	{ "--traffic", "LIST", "What generators send: rate=N, count=N, size=N or size=N-N, flows=N, vlan=TCI, dst=MAC, ipv6, tcp." },
 	{ "--wire", "LIST", "What is plugged into each card, the last one into the rest: joined (with its neighbour), generator, none, "
 		"or captures IN:OUT; default joined, a card without a neighbour none." },
+	{ NULL, NULL, NULL },
+};
+
+static const struct program_option pci_options[] = {
+	{ "--json", NULL, "Print one JSON object per card." },
 	{ NULL, NULL, NULL },
 };
 
@@ -145,14 +148,14 @@ const struct program programs[] = {
 		"What is no file is the name of an instance: apps are drawn with packets per second, and what they drop.", graph_options, program_graph },
 	{ "help", "[PROGRAM|APP|apps]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
-	{ "pci", "[bind|unbind] [ADDRESS] [DRIVER]", "List the network cards: who has them, and which app drives them.\n"
-		"`nf pci bind ADDRESS` gives a card to vfio-pci, for nf behind an IOMMU; with kernel as DRIVER it goes back to the kernel's "
-		"own. `nf pci unbind ADDRESS` takes it from either, for direct access without an IOMMU.", pci_options, program_pci },
 	{ "nicsim", "[-- COMMAND]", "Simulate network cards, for drivers that are to be tried or tested without one.\n"
 		"COMMAND runs with the cards in its PCI tree (NF_SYSFS); without COMMAND the variables that a driver needs are printed, "
 		"and commands are read from standard input. Each violation of the datasheet's rules is told in a line. It ends with 1 "
 		"when there was one, or when a frame was damaged or doubled, else with COMMAND's exit code. It needs root, and drivers "
 		"need huge pages.", nicsim_options, program_nicsim },
+	{ "pci", "[bind|unbind] [ADDRESS] [DRIVER]", "List the network cards: who has them, and which app drives them.\n"
+		"`nf pci bind ADDRESS` gives a card to vfio-pci, for nf behind an IOMMU; with kernel as DRIVER it goes back to the kernel's "
+		"own. `nf pci unbind ADDRESS` takes it from either, for direct access without an IOMMU.", pci_options, program_pci },
 	{ "ps", NULL, "List the instances of nf that run.\n"
 		"A stale one was killed: the next nf run of its name takes its place.", ps_options, program_ps },
 	{ "reload", "NAME [FILE]", "Change the graph of a running instance: to what its file says now, or to another file.\n"

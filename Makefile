@@ -432,10 +432,11 @@ $(BUILD)/embedded.o: $(BUILD)/embedded.s
 	$(Q)$(CC) -c -o $@ $<
 
 # Fuzz harnesses tests/fuzz/fuzz_NAME.c with their corpora tests/fuzz/corpus/NAME/; always clang, libFuzzer and sanitizers, all
-# sources but the programs. Only `make fuzz` and the test that replays the corpora build them.
+# sources but the programs, of which only what reads packets is there. Only `make fuzz` and the test that replays the corpora build them.
 FUZZERS := \
 	capture \
 	config \
+	dissect \
 	gso \
 	worker \
 
@@ -444,7 +445,7 @@ FUZZ_CC  ?= clang
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(filter-out -fsanitize=% -fno-sanitize-recover=% -O% -DNF_SANITIZED=%,$(ALL_CFLAGS)) -DNF_SANITIZED=1 -O1 -fno-omit-frame-pointer -DPACKET_DEBUG=1 \
 	-fno-sanitize-recover=all
-FUZZ_OBJECTS := $(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(filter-out src/program/%,$(SOURCES))) $(BUILD)/embedded.o
+FUZZ_OBJECTS := $(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(filter-out src/program/%,$(SOURCES)) src/program/dissect.c src/program/trace_path.c) $(BUILD)/embedded.o
 .SECONDARY: $(FUZZ_OBJECTS)
 
 $(BUILD)/fuzz/flags: FORCE

@@ -8,6 +8,19 @@
 
 enum { RETRY_MS = 10 };
 
+/* Is it the end at the receiver of a link between workers, whose end at the sender the text means as well? Then that one is meant. */
+static bool is_second_end(const struct graph_worker *worker, const struct graph_link *link, const char *text)
+{
+	const char *arrow = strstr(link->name, " -> "), *colon = strchr(link->name, ':');
+	char first[PROBE_LINK + 128];
+
+	/* "w1:a.x -> b.y" in worker w2 is "a.x -> w2:b.y" in worker w1. */
+	if (colon == NULL || arrow == NULL || colon > arrow)
+		return false;
+	snprintf(first, sizeof(first), "%.*s -> %s:%s", (int)(arrow - colon - 1), colon + 1, worker->name, arrow + 4);
+	return strstr(first, text) != NULL;
+}
+
 /* Which link does a text mean: its whole name, or a part that no other has; with several workers also "WORKER:NAME".
  *   fails: -ENOENT with nf_error(), which names the candidates */
 static int find_link(const struct graph *graph, const char *text, uint32_t *worker, const struct graph_link **found)
@@ -23,7 +36,7 @@ static int find_link(const struct graph *graph, const char *text, uint32_t *work
 
 			snprintf(full, sizeof(full), "%s:%s", graph->worker[w].name, link->name);
 			whole = strcmp(link->name, text) == 0 || strcmp(full, text) == 0;
-			part = strstr(link->name, text) != NULL;
+			part = strstr(link->name, text) != NULL && (whole || !is_second_end(&graph->worker[w], link, text));
 			if ((whole && count == 0) || (part && count + parts == 0)) {
 				*found = link;
 				*worker = w;

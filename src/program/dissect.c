@@ -253,8 +253,8 @@ void dissect_line(const uint8_t *data, uint32_t length, uint32_t wire_length, ch
 	operation = dissect_value(&d, "arp.operation");
 	if (is_tcp || dissect_value(&d, "udp.src") != NULL)
 		snprintf(text, size, "%s:%s > %s:%s %s%s%s, %u bytes", source, either(&d, "tcp.src", "udp.src"),
-			either(&d, "ipv4.dst", "ipv6.dst"), either(&d, "tcp.dst", "udp.dst"), is_tcp ? "TCP" : "UDP", is_tcp ? " " : "",
-			either(&d, "tcp.flags", "none"), wire_length);
+			either(&d, "ipv4.dst", "ipv6.dst"), either(&d, "tcp.dst", "udp.dst"), is_tcp ? "TCP" : "UDP",
+			either(&d, "tcp.flags", "none")[0] != '\0' ? " " : "", either(&d, "tcp.flags", "none"), wire_length);
 	else if (dissect_value(&d, "icmp.type") != NULL || dissect_value(&d, "icmpv6.type") != NULL)
 		snprintf(text, size, "%s > %s ICMP type %s code %s, %u bytes", source, either(&d, "ipv4.dst", "ipv6.dst"),
 			either(&d, "icmp.type", "icmpv6.type"), either(&d, "icmp.code", "icmpv6.code"), wire_length);

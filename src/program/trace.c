@@ -79,6 +79,12 @@ static const char *reason_of(const struct trace *t, uint32_t app, uint32_t place
 	return "?";
 }
 
+/* The end of a link between workers, an app that no configuration names: "w2:b.input". */
+static bool is_end(const struct trace *t, uint32_t app)
+{
+	return strchr(name_of(t, STATS_APP, app), ':') != NULL;
+}
+
 /* A path has ended, or is not seen any further: show it when it is wanted. */
 static void finish(struct trace *t, struct trace_path *path)
 {
@@ -138,7 +144,7 @@ static struct trace_path *recognise(struct trace *t, const struct probe_call *ca
 	if (twin != NULL && twin->text != NULL)
 		path->text = strdup(twin->text);
 	trace_path_add(path, sent->timestamp, app, "%s to %s: %s", twin != NULL ? "copied" : call->created == 0 && call->received > 0 ?
-		"received, sent" : call->received == 0 && call->created > 0 ? "made, sent" : "sent", link, line);
+		is_end(t, call->app) ? "came from the other worker, sent" : "received, sent" : call->received == 0 && call->created > 0 ? "made, sent" : "sent", link, line);
 	path->wanted = twin != NULL && twin->wanted;
 	return path;
 }
@@ -172,7 +178,7 @@ static void explain(const struct trace *t, const struct probe_call *call, uint64
 		if (call->reason[i] > 0)
 			add_outcome(text, size, certain, "dropped as ", reason_of(t, call->app, i), call->reason[i]);
 	add_outcome(text, size, certain, "consumed", "", call->consumed);
-	add_outcome(text, size, certain, "sent to the outside", "", call->sent);
+	add_outcome(text, size, certain, is_end(t, call->app) ? "sent to the other worker" : "sent to the outside", "", call->sent);
 	add_outcome(text, size, certain, "dropped by a full link", "", call->full);
 	add_outcome(text, size, certain, "held", "", sum < vanished ? vanished - sum : 0);
 }
@@ -236,6 +242,10 @@ static bool read_call(const struct probe_record *record, struct probe_call *call
 	if (record->length < fixed || record->length > sizeof(*call))
 		return false;
 	memcpy(call, record + 1, record->length);
+	/* More than a link holds no call can take from it. */
+	for (uint32_t i = 0; i < (record->length - fixed) / sizeof(struct probe_span); i++)
+		if (call->span[i].count > LINK_SLOTS)
+			return false;
 	return call->inputs <= PROBE_PORTS && call->outputs <= PROBE_PORTS &&
 		record->length == fixed + (call->inputs + call->outputs) * sizeof(struct probe_span);
 }

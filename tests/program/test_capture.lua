@@ -5,45 +5,16 @@ local support = require("support")
 local capture = require("support_capture")
 
 ffi.cdef([[
-int kill(int pid, int signal);
 int socket(int domain, int type, int protocol);
 int connect(int fd, const void *address, unsigned length);
 long send(int fd, const void *data, size_t length, int flags);
 long recv(int fd, void *data, size_t length, int flags);
 ]])
 
-local folder = support.folder()
-local name = "test-capture-" .. ffi.C.getpid()
-local running
-
+local running = require("support_running").new("capture")
+local folder, name = running.folder, running.name
+local nf, file, start, stop, background = running.nf, running.file, running.start, running.stop, running.background
 local wait, alive = support.wait, support.alive
-
-local function background(command, output) return support.background(command, folder .. "/" .. output) end
-
-local function nf(arguments) return support.run("'" .. support.nf .. "' " .. arguments) end
-
-local function file(text)
-  support.write(folder .. "/graph.lua", text)
-  return folder .. "/graph.lua"
-end
-
-local function start(text)
-  running = background(("'%s' run --name %s %s"):format(support.nf, name, file(text)), "output")
-  wait("nf", function()
-    assert(alive(running), support.read(folder .. "/output"))
-    return (nf("stats --interval 0 " .. name)):find("worker 1: process %d+, running")
-  end)
-end
-
--- End it; the ledger must balance, and no worker may have died.
-local function stop()
-  ffi.C.kill(running, 15)
-  wait("the end of nf", function() return not alive(running) end)
-  running = nil
-  local text = support.read(folder .. "/output")
-  lu.assertStrContains(text, "it balances")
-  lu.assertNotStrContains(text, "it is ended")
-end
 
 local function graph(source, extra)
   return ([[return { apps = { source = { "basic.source", %s }, tee = { "basic.tee" }, sink = { "basic.sink" },
@@ -53,6 +24,13 @@ end
 
 local SLOW = [[rate = "2Kpps", sizes = { 60, 61, 300, 1514 }, content = "random", ipv4 = { src_count = 250 }, udp = {}]]
 local FAST = [[sizes = 60]]
+
+-- Two workers: to the second and back.
+local WORKERS = [[return { workers = {
+  { apps = { source = { "basic.source", %s, ipv4 = { src_count = 4 }, udp = {} }, here = { "basic.sink" } }, links = {} },
+  { apps = { cut = { "basic.truncate", length = 58 }, tee = { "basic.tee" }, there = { "basic.sink" } },
+    links = { "cut -> tee.input", "tee.a -> there" } } },
+  links = { "w1:source.output -> w2:cut.input", "w2:tee.b -> w1:here.back" } }]]
 
 -- A connection to the control socket, after it was sent a line.
 local function connect(line)
@@ -74,8 +52,7 @@ end
 TestCapture = {}
 
 function TestCapture:tearDown()
-  if running and alive(running) then ffi.C.kill(running, 9) end
-  running = nil
+  running.clean()
 end
 
 -- What the writer behind the link wrote ends with what was captured on it, byte for byte.
@@ -90,7 +67,7 @@ function TestCapture:testEveryPacketOfASlowFlow()
   lu.assertNotNil(number, text)
   lu.assertEquals(number + left, tonumber(seen))
   lu.assertTrue(tonumber(number) > 100, text)
-  wait("the end of nf", function() return not alive(running) end)
+  running.wait_for_the_end()
   local captured = capture.read(support.read(folder .. "/captured.pcap"))
   local written = capture.read(support.read(folder .. "/writer.pcap"))
   lu.assertEquals(#captured, tonumber(number))
@@ -167,6 +144,67 @@ function TestCapture:testMessages()
   lu.assertEquals(code, 1)
   lu.assertStrContains(text, "nf capture: cannot write: No space left on device\n")
   stop()
+end
+
+-- Both ends of a link between workers, in both directions, and links within the second worker. A part of the name means the
+-- sender's end.
+function TestCapture:testLinksBetweenWorkers()
+  start(WORKERS:format("rate = \"2Kpps\", sizes = { 60, 300 }"))
+  for link, expected in pairs({ ["source.output"] = { "source.output -> w2:cut.input", 300 },
+    ["w1:source.output -> cut.input"] = { "w1:source.output -> cut.input", 300 },
+    ["tee.b"] = { "tee.b -> w1:here.back", 58 }, ["w2:tee.b -> here.back"] = { "w2:tee.b -> here.back", 58 },
+    ["w2:cut.output -> tee.input"] = { "cut.output -> tee.input", 58 } }) do
+    local text, code = nf(("capture %s '%s' --count 40 -w %s/out.pcap"):format(name, link, folder))
+    lu.assertEquals(code, 0, text)
+    lu.assertStrMatches(text, "nf capture: 40 captured on " .. expected[1]:gsub("%p", "%%%0") .. ", %d+ left out\n")
+    local packets, longest = capture.read(support.read(folder .. "/out.pcap")), 0
+    lu.assertEquals(#packets, 40)
+    for _, packet in ipairs(packets) do longest = math.max(longest, #packet.data) end
+    lu.assertEquals(longest, expected[2], link)
+  end
+  local text, code = nf("capture " .. name .. " here")
+  lu.assertEquals({ text, code }, { "nf capture: 'here' is a part of 2 links: w2:tee.a -> there.input, w2:tee.b -> w1:here.back\n", 1 })
+  os.remove(folder .. "/out.pcap")
+  stop()
+end
+
+-- At full speed, both ends at once: the sender does not wait for them, and what was left out is counted.
+function TestCapture:testAFastLinkBetweenWorkers()
+  start(WORKERS:format("sizes = 60"))
+  local clients = {}
+  for i, link in ipairs({ "source.output", "w1:source.output -> cut.input", "tee.b" }) do
+    clients[i] = background(("'%s' capture %s '%s' -w %s/%d.pcap"):format(support.nf, name, link, folder, i), "client" .. i)
+  end
+  for i in ipairs(clients) do wait("packets", function() return #(support.read(folder .. "/" .. i .. ".pcap") or "") > 24 end) end
+  stop()
+  for i, client in ipairs(clients) do
+    wait("the end", function() return not alive(client) end)
+    local text = support.read(folder .. "/client" .. i)
+    local number, left, seen = text:match("(%d+) captured on [^\n]*, (%d+) left out, of (%d+)\n")
+    lu.assertNotNil(number, text)
+    lu.assertEquals(number + left, tonumber(seen))
+    lu.assertTrue(tonumber(number) > 0, text)
+    os.remove(folder .. "/" .. i .. ".pcap")
+  end
+end
+
+-- One of two workers dies: the captures of the other go on.
+function TestCapture:testOneOfTwoWorkersDies()
+  start(WORKERS:format("rate = \"2Kpps\", sizes = 60"))
+  local first = background(("'%s' capture %s source.output -w %s/1.pcap"):format(support.nf, name, folder), "client1")
+  local second = background(("'%s' capture %s tee.a -w %s/2.pcap"):format(support.nf, name, folder), "client2")
+  for i = 1, 2 do wait("packets", function() return #(support.read(folder .. "/" .. i .. ".pcap") or "") > 24 end) end
+  ffi.C.kill(tonumber((nf("stats --interval 0 " .. name)):match("worker 2: process (%d+)")), 9)
+  wait("the end", function() return not alive(second) end)
+  lu.assertStrContains(support.read(folder .. "/client2"), "nf capture: the worker has died\n")
+  wait("the next worker", function() return select(2, nf("capture " .. name .. " tee.a --count 1 --text")) == 0 end)
+  local before = #support.read(folder .. "/1.pcap")
+  wait("more packets", function() return #support.read(folder .. "/1.pcap") > before end)
+  lu.assertTrue(alive(first))
+  ffi.C.kill(first, 2)
+  wait("the end", function() return not alive(first) end)
+  lu.assertStrMatches(support.read(folder .. "/client1"), ".*%d+ captured on source.output %-> w2:cut.input, %d+ left out\n")
+  for i = 1, 2 do os.remove(("%s/%d.pcap"):format(folder, i)) end
 end
 
 -- As many as there may be, and one more; a client that is killed gives its place back.

@@ -1,39 +1,11 @@
 -- nf trace: the way of packets through a running graph, app by app.
 local lu = require("luaunit")
-local ffi = require("ffi")
 local support = require("support")
 
-ffi.cdef("int kill(int pid, int signal);")
-
-local folder = support.folder()
-local name = "test-trace-" .. ffi.C.getpid()
-local running
-
+local running = require("support_running").new("trace")
+local folder, name = running.folder, running.name
+local nf, file, start, stop, background = running.nf, running.file, running.start, running.stop, running.background
 local wait, alive = support.wait, support.alive
-
-local function background(command, output) return support.background(command, folder .. "/" .. output) end
-
-local function nf(arguments) return support.run("'" .. support.nf .. "' " .. arguments) end
-
-local function file(text)
-  support.write(folder .. "/graph.lua", text)
-  return folder .. "/graph.lua"
-end
-
-local function start(text)
-  running = background(("'%s' run --name %s %s"):format(support.nf, name, file(text)), "output")
-  wait("nf", function()
-    assert(alive(running), support.read(folder .. "/output"))
-    return (nf("stats --interval 0 " .. name)):find("worker 1: process %d+, running")
-  end)
-end
-
-local function stop()
-  ffi.C.kill(running, 15)
-  wait("the end of nf", function() return not alive(running) end)
-  running = nil
-  lu.assertStrContains(support.read(folder .. "/output"), "it balances")
-end
 
 -- An app that takes one off the TTL (and leaves the checksum as it is), and doubles a byte of the payload.
 local HOP = [[
@@ -56,13 +28,19 @@ local GRAPH = [[return { apps = { source = { "basic.source", rate = "50pps", siz
   hold = { "basic.delay", time = "10ms" }, here = { "basic.sink" }, there = { "basic.sink" } },
   links = { "source -> thin.input", "thin.output -> hop -> tee.input", "tee.a -> cut -> here", "tee.b -> hold -> there" } }]]
 
+-- Two workers: to the second and back.
+local WORKERS = [[return { workers = {
+  { apps = { source = { "basic.source", %s, ipv4 = { src_count = 4 }, udp = {} }, here = { "basic.sink" } }, links = {} },
+  { apps = { cut = { "basic.truncate", length = 58 }, tee = { "basic.tee" }, there = { "basic.sink" } },
+    links = { "cut -> tee.input", "tee.a -> there" } } },
+  links = { "w1:source.output -> w2:cut.input", "w2:tee.b -> w1:here.back" } }]]
+
 TestTrace = {}
 
 function TestTrace:setUp() support.write(folder .. "/hop.lua", HOP) end
 
 function TestTrace:tearDown()
-  if running and alive(running) then ffi.C.kill(running, 9) end
-  running = nil
+  running.clean()
 end
 
 -- What was shown of the packets that were made after the trace began, without times: a set of ways.
@@ -93,6 +71,40 @@ function TestTrace:testTheWayOfEachPacket()
     MADE:format(passed) .. HOPPED .. ("tee           copied to tee.a -> cut.input: 198.18.0.%d:1024 > 198.19.0.1:9 UDP, 60 bytes\n")
       :format(passed) .. "cut           forwarded to cut.output -> here.input: length 60 -> 58\nhere          consumed\n" }) do
     lu.assertTrue(seen[way], way .. "is not in\n" .. text)
+  end
+  stop()
+end
+
+-- The way through one worker, from and to another.
+function TestTrace:testSeveralWorkers()
+  start(WORKERS:format('rate = "500pps", sizes = 60'))
+  local LINE = "198.18.0.2:1024 > 198.19.0.1:9 UDP, %d bytes\n"
+  local CAME = "w1:source.output  came from the other worker, sent to w1:source.output -> cut.input: " .. LINE:format(60) ..
+    "cut           forwarded to cut.output -> tee.input: length 60 -> 58\n"
+  for worker, expected in pairs({
+    { "source        made, sent to source.output -> w2:cut.input: " .. LINE:format(60) .. "w2:cut.input  sent to the other worker\n",
+      "w2:tee.b      came from the other worker, sent to w2:tee.b -> here.back: " .. LINE:format(58) .. "here          consumed\n" },
+    { CAME .. "tee           forwarded to tee.b -> w1:here.back\nw1:here.back  sent to the other worker\n",
+      CAME .. "tee           copied to tee.a -> there.input: " .. LINE:format(58) .. "there         consumed\n" } }) do
+    local text, code = nf(("trace %s src host 198.18.0.2 --count 6 --worker %d"):format(name, worker))
+    lu.assertEquals(code, 0, text)
+    local seen = ways(text)
+    for _, way in ipairs(expected) do lu.assertTrue(seen[way], way .. "is not in\n" .. text) end
+  end
+  stop()
+end
+
+-- Both workers at full speed, traced at the same time: whole ways, and the graph goes on.
+function TestTrace:testFastWorkers()
+  start(WORKERS:format("sizes = 60"))
+  local clients = {}
+  for i = 1, 2 do clients[i] = background(("'%s' trace %s --worker %d --count 2000"):format(support.nf, name, i), "client" .. i) end
+  for i, client in ipairs(clients) do
+    wait("the end", function() return not alive(client) end)
+    local text = support.read(folder .. "/client" .. i)
+    lu.assertStrContains(text, "nf trace: 2000 packets shown, ")
+    lu.assertStrContains(text, i == 1 and "w2:cut.input  sent to the other worker\n" or "there         consumed\n")
+    lu.assertNotStrContains(text, "not seen any further")
   end
   stop()
 end

@@ -331,6 +331,7 @@ SOURCES := \
 	src/program/doctor/doctor_placement.c \
 	src/program/doctor/doctor_worker.c \
 	src/program/figure.c \
+	src/program/filter.c \
 	src/program/graph.c \
 	src/program/graph_live.c \
 	src/program/help.c \

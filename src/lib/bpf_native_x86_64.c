@@ -1,7 +1,7 @@
 /* bpf_native_x86_64 -- BPF to x86-64, in one pass from the last instruction to the first. Within an instruction, too, what runs
  * last is written first.
  *
- *      edi data    esi length    eax A    ecx X    edx scratch    [rsp-64 .. rsp-1] memory words */
+ *      rdi data    esi length    eax A    ecx X    edx scratch    [rsp-64 .. rsp-1] memory words */
 #ifdef __x86_64__
 #include "lib/lib.h"
 #include "lib/bpf_assembler.h"

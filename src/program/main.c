@@ -25,6 +25,12 @@ static const struct program_option doctor_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option filter_options[] = {
+	{ "--bpf", NULL, "Print the BPF program alone, as tcpdump -d does." },
+	{ "--native", NULL, "Print the native code alone." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option graph_options[] = {
 	{ "--dot", NULL, "Print it in Graphviz's dot language." },
 	{ "--interval", "TIME", "Measure the rates of a running instance over this time; default 250ms." },
@@ -144,6 +150,10 @@ const struct program programs[] = {
 		"instance it tells who its workers are, on which NUMA nodes they, their devices and their packets are, and which system calls "
 		"they may make; it ends with 1 when a worker is not closed.",
 		doctor_options, program_doctor },
+	{ "filter", "[EXPRESSION...]", "Show what an expression of the pcap-filter language becomes.\n"
+		"On the left the BPF program that libpcap makes of it, for Ethernet; on the right what filter.pcap runs: native code, with "
+		"its place, its bytes and its instructions (rdi: the frame, esi: its length, eax: A, ecx: X).", filter_options,
+		program_filter },
 	{ "graph", "FILE|NAME [-- ARGS]", "Draw the graph of a configuration, or of a running instance.\n"
 		"What is no file is the name of an instance: apps are drawn with packets per second, and what they drop.", graph_options, program_graph },
 	{ "help", "[PROGRAM|APP|apps]", "Tell what a program or an app does, and what it takes.", help_options, program_help },

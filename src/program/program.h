@@ -34,6 +34,7 @@ int program_bench(int argc, char **argv);
 int program_capture(int argc, char **argv);
 int program_check(int argc, char **argv);
 int program_doctor(int argc, char **argv);
+int program_filter(int argc, char **argv);
 int program_graph(int argc, char **argv);
 int program_help(int argc, char **argv);
 int program_lua(int argc, char **argv);

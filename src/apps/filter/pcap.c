@@ -105,7 +105,7 @@ const struct app_class filter_pcap_class = {
 	.name = "filter.pcap",
 	.help = "Let packets pass that match an expression of the pcap-filter language, as tcpdump has it.\n"
 		"The others go to the output 'rejected' when it is linked, else they are dropped. Names of hosts, ports and protocols are "
-		"looked up when the configuration is read.",
+		"looked up when the configuration is read. 'nf filter EXPRESSION' shows what one becomes.",
 	.size = sizeof(struct pcap),
 	.params = params,
 	.inputs = (const char *const[]){ "input", NULL },

@@ -31,8 +31,8 @@ struct app_class {
 	uint32_t expansion;             /* most packets sent to one output for one received; 0 means 1 */
 	bool inner;                     /* its pull brings what another worker of this run sends: it goes on while links are drained,
 	                                 * until the other end has ended; what `held` counts lies between the workers */
-	bool once;                      /* what `open` gives serves one instance: a worker that asks again, and the successor of one that
-	                                 * has died, get it opened anew. It is closed before a successor uses any packet */
+	bool gives;                     /* what `open` gives goes to the worker for good, so that it ends with it: the supervisor keeps
+	                                 * no copy, but of what several apps share, and opens it anew when it is asked again */
 	bool dma;                       /* the device reads and writes packet memory: huge pages are needed */
 	bool executable;                /* it makes native code: its worker may map executable memory */
 	const struct script_module *module;     /* a Lua app's code; NULL for C */

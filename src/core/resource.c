@@ -122,9 +122,9 @@ void resources_carry(struct resources *resources, const struct resources *old)
 		struct resource *resource = &resources->list[i];
 		const struct resource *had = resource->anew ? NULL : find(old, resource->key);
 
+		resource->given = had != NULL && had->given;
 		if (had == NULL || had->fd < 0 || (resource->fd = fcntl(had->fd, F_DUPFD_CLOEXEC, 0)) < 0)
 			continue;
-		resource->handed = had->handed;
 		resource->holders = had->holders;
 		if (resource->holders != NULL)
 			++*resource->holders;
@@ -159,48 +159,37 @@ int resource_find_open(struct resources *resources, const char *key)
 	return resource->fd;
 }
 
-/* Is it to be opened anew for each worker? What several apps share is not: no worker uses it alone. */
-static bool is_spent(const struct resource *resource)
+/* A file that is read is opened anew for each reader through /proc, so that each has its own position. */
+static int own_copy(int fd, const char *key)
 {
-	return resource->app->class->once && !resource->shared && resource->handed && resource->fd >= 0;
+	char path[64];
+	int copy = -1;
+
+	if (strncmp(key, "read:", 5) == 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		/* Not waiting for the writer of a named pipe. */
+		copy = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	}
+	return copy >= 0 ? copy : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
-/* The same for a worker that will use it. */
+/* A copy for a worker, or the descriptor itself when the class gives it away. */
 static int hand_out(struct resources *resources, const char *key)
 {
+	int fd = resource_find_open(resources, key), copy;
 	struct resource *resource = find(resources, key);
-	int fd;
 
-	if (resource != NULL && is_spent(resource))
-		close_one(resource);
-	fd = resource_find_open(resources, key);
-	if (fd >= 0)
-		resource->handed = true;
-	return fd;
-}
-
-void resources_bereave(struct resources *resources, const struct graph_app *apps, uint32_t count)
-{
-	for (uint32_t i = 0; i < resources->count; i++) {
-		struct resource *resource = &resources->list[i];
-
-		for (uint32_t j = 0; j < count; j++)
-			if (strcmp(apps[j].name, resource->app->name) == 0 && is_spent(resource))
-				close_one(resource);
+	if (fd < 0)
+		return fd;
+	if (resource->app->class->gives && !resource->shared) {
+		free(resource->holders);
+		resource->holders = NULL;
+		resource->fd = -1;
+		resource->given = true;
+		return fd;
 	}
-}
-
-void resources_revive(struct resources *resources)
-{
-	for (uint32_t i = 0; i < resources->count; i++) {
-		struct resource *resource = &resources->list[i];
-
-		if (resource->fd >= 0 || !resource->handed)
-			continue;
-		if (resource_find_open(resources, resource->key) < 0)
-			log_warn("%s", nf_error());
-		resource->handed = false;
-	}
+	copy = own_copy(fd, key);
+	return copy >= 0 ? copy : nf_fail(errno, "%s: %s", key, strerror(errno));
 }
 
 int resources_adopt(struct resources *resources)
@@ -265,20 +254,6 @@ void resource_ask(int socket)
 	supervisor = socket;
 }
 
-/* A file that is read is opened anew for each reader through /proc, so that each has its own position. */
-static int own_copy(int fd, const char *key)
-{
-	char path[64];
-	int copy = -1;
-
-	if (strncmp(key, "read:", 5) == 0) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		/* Not waiting for the writer of a named pipe. */
-		copy = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	}
-	return copy >= 0 ? copy : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-}
-
 /* One descriptor over a socket, or none. */
 static int send_answer(int socket, const struct answer *answer, size_t length, int fd)
 {
@@ -314,11 +289,6 @@ int resource_answer(int socket, struct resources *resources)
 		return nf_fail(EPROTO, "a worker asked for a resource in a way that no worker does");
 	key[n] = '\0';
 	fd = hand_out(resources, key);
-	if (fd >= 0) {
-		fd = own_copy(fd, key);
-		if (fd < 0)
-			fd = nf_fail(errno, "%s: %s", key, strerror(errno));
-	}
 	if (fd < 0) {
 		answer.code = fd;
 		length += (size_t)snprintf(answer.text, sizeof(answer.text), "%s", nf_error());
@@ -375,15 +345,9 @@ bool resource_is_asked(void)
 
 int resource_open(const char *key)
 {
-	int fd;
-
 	if (resource_is_asked())
 		return ask(key);
 	if (served_here == NULL)
 		return nf_fail(EPERM, "%s: nobody serves resources here", key);
-	fd = hand_out(served_here, key);
-	if (fd < 0)
-		return fd;
-	fd = own_copy(fd, key);
-	return fd >= 0 ? fd : nf_fail(errno, "%s: %s", key, strerror(errno));
+	return hand_out(served_here, key);
 }

@@ -22,7 +22,7 @@ struct resource {
 	bool shared;                    /* several apps may name it (a file that is only read, a link between workers, an XDP program,
 	                                 * the program of a filter) */
 	bool anew;                      /* a reload opens it anew, as another file may have taken the name */
-	bool handed;                    /* a worker has it, or had it */
+	bool given;                     /* to a worker for good (class->gives) */
 	int fd;                         /* -1: not open */
 	uint32_t *holders;              /* how many lists have it open: those of two graphs, during a reload; NULL: not open */
 	bool created;                   /* a file that this opening made: removed again when the start fails */
@@ -44,12 +44,6 @@ int resource_file(const struct app *app, const char *key);
 
 /* Answer resource_open in this very process from these resources (--single-process, tests); NULL ends that. */
 void resource_serve_here(struct resources *resources);
-
-/* A worker has died whose apps are `apps`: close what serves one instance only (class->once), so that no device writes to its
- * packets any more. resources_revive opens it again, as far as that is possible. */
-struct graph_app;
-void resources_bereave(struct resources *resources, const struct graph_app *apps, uint32_t count);
-void resources_revive(struct resources *resources);
 
 /* Whether one of the keys begins so. */
 bool resources_have(const struct resources *resources, const char *prefix);

@@ -254,21 +254,16 @@ static void quiesce(const struct graph *graph, uint32_t number)
 	}
 }
 
-/* What served the dead worker's apps alone is closed before another worker uses their packets: in the lists of the graph that runs
- * and of one that is on its way. */
+/* In the lists of the graph that runs and of one that is on its way. */
 static void bereave(struct supervisor *s, uint32_t number)
 {
 	struct graph *graph[] = { s->graph, s->reload.phase != RELOAD_NONE ? s->reload.graph : NULL };
 
-	for (uint32_t i = 0; i < 2; i++) {
-		if (graph[i] == NULL)
-			continue;
-		quiesce(graph[i], number);
-		resources_bereave(graph[i]->resources, graph[i]->worker[number].app, graph[i]->worker[number].app_count);
-	}
+	for (uint32_t i = 0; i < 2; i++)
+		if (graph[i] != NULL)
+			quiesce(graph[i], number);
 	if (memory_dma_is_on())
 		memory_addresses();             /* a worker that ran wild may have spoilt them */
-	resources_revive(graph[graph[1] != NULL ? 1 : 0]->resources);
 }
 
 /* A worker that has not said that it has ended is dead by accident: start another one, a little later each time. */

@@ -25,7 +25,7 @@ int supervisor_same_workers(const struct graph *old, const struct graph *new)
 static int open_resources(struct resources *resources)
 {
 	for (uint32_t i = 0; i < resources->count; i++) {
-		int code = resource_find_open(resources, resources->list[i].key);
+		int code = resources->list[i].given ? 0 : resource_find_open(resources, resources->list[i].key);
 
 		if (code < 0)
 			return code;

@@ -37,12 +37,12 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DNF_VERSION='"$(VERSION)"' $(OPT) $(ARCH)
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -DNF_SANITIZED=1) $(if $(SAN)$(DEBUG),-DPACKET_DEBUG=1) $(CFLAGS)
 # LuaJIT's library is linked in; everything of the binary is visible to Lua's FFI.
 ALL_LDFLAGS = -pie -pthread -Wl,-E $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
-LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lmicrohttpd -lseccomp -lcap-ng -lncurses -ltinfo -lm -ldl
+LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lmicrohttpd -lseccomp -lcap-ng -lbpf -lncurses -ltinfo -lm -ldl
 
 # DPDK's hash table, for `nf bench table` to compare with, is a module of its own: nf does not need DPDK's libraries.
 DPDK := $(if $(SAN),,$(patsubst -I%,-isystem %,$(filter-out -march=%,$(shell pkg-config --cflags libdpdk 2>/dev/null))))
 
-PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev \
+PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev libbpf-dev \
 	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl \
 	qemu-system-x86 busybox-static
 
@@ -164,6 +164,11 @@ SOURCES := \
 	src/apps/vlan/tag.c \
 	src/apps/vlan/tags.c \
 	src/apps/vlan/untag.c \
+	src/apps/xdp/xdp.c \
+	src/apps/xdp/xdp_emit.c \
+	src/apps/xdp/xdp_open.c \
+	src/apps/xdp/xdp_port.c \
+	src/apps/xdp/xdp_program.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \

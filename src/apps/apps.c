@@ -30,6 +30,7 @@
 	X(tap_tap) \
 	X(vlan_tag) \
 	X(vlan_untag) \
+	X(xdp_xdp) \
 
 #define DECLARE(class) extern const struct app_class class##_class;
 CLASSES(DECLARE)

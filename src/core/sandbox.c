@@ -133,7 +133,7 @@ int sandbox_keep(bool namespaces, bool programs)
 	if (has_namespaces && namespaces)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SYS_ADMIN);
 	if (has_programs && programs)
-		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_BPF);
+		capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_BPF, CAP_IPC_LOCK, -1);
 	lacks_namespaces = has_namespaces && !namespaces;
 	lacks_programs = has_programs && !programs;
 	return capng_apply(sets) == 0 ? 0 : nf_fail(EPERM, "the supervisor cannot give up its capabilities");

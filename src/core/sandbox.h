@@ -35,7 +35,7 @@ int sandbox_user_find(const char *name, struct sandbox_user *user) __attribute__
 
 /* Give up all capabilities of the supervisor but those that opening devices and files, and starting and ending workers, takes.
  *   namespaces: devices lie in network namespaces: the capability to enter them stays, too
- *   programs: so does the one to load programs for XDP
+ *   programs: so do those to load programs for XDP, and to lock packet memory for its sockets
  *   fails: -errno with nf_error() */
 int sandbox_keep(bool namespaces, bool programs) __attribute__((warn_unused_result));
 

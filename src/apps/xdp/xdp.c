@@ -1,0 +1,525 @@
+/* xdp -- a port on an interface of the kernel through an AF_XDP socket. See xdp.h for its parts. */
+#include "apps/xdp/xdp.h"
+#include "apps/xdp/xdp_port.h"
+
+#include <net/if.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	FRAME_NS = 67,                  /* time of the shortest frame at 10 Gb/s */
+	LOOK_NS = 100000000,            /* how often the kernel's counters are read, and whether the interface is there */
+	RETRY_FIRST_NS = 50000000,      /* an interface that is made anew is used at once, ... */
+	RETRY_MOST_NS = 2000000000,     /* ... one that stays away costs an attempt each two seconds */
+	KICKS = 8                       /* calls for one burst, at most: each sends at least 32 frames */
+};
+
+static const struct param params[] = {
+	{ "interface", PARAM_STRING, offsetof(struct xdp, interface), .min = 1, .max = IFNAMSIZ - 1, .required = true,
+		.help = "the interface, which must be there" },
+	{ "namespace", PARAM_STRING, offsetof(struct xdp, namespace), .min = 1, .max = 4000, .optional = true,
+		.help = "network namespace of the interface: a name under /run/netns or an absolute path" },
+	{ "queue", PARAM_U32, offsetof(struct xdp, queue), .max = 1023, .initial = 0,
+		.help = "which of its queues; each is an app of its own, in any worker" },
+	{ "mode", PARAM_ENUM, offsetof(struct xdp, mode), .choices = xdp_mode_names, .initial = XDP_AUTO,
+		.help = "zero-copy: the card uses packet memory, which must be huge pages; driver: the driver copies; generic: any "
+			"interface, slower; auto: the first that works" },
+	{ "filter", PARAM_STRING, offsetof(struct xdp, filter), .optional = true,
+		.help = "take only what matches, see pcap-filter(7); the rest goes on to the kernel; the same for all queues of an interface" },
+	{ "receive", PARAM_BOOL, offsetof(struct xdp, receive), .initial = true,
+		.help = "false: only send; the interface gets no XDP program, all that arrives goes to the kernel" },
+	{ "busy_poll", PARAM_U32, offsetof(struct xdp, busy_poll), .max = 1024, .initial = 0,
+		.help = "frames that a look at the rings may fetch from the driver in this thread; 0: interrupts do that" },
+	{ "rx_ring", PARAM_U32, offsetof(struct xdp, rx_ring), .min = 64, .max = 16384, .initial = 2048,
+		.help = "slots of the receive ring, a power of two" },
+	{ "tx_ring", PARAM_U32, offsetof(struct xdp, tx_ring), .min = 64, .max = 16384, .initial = 2048,
+		.help = "slots of the transmit ring, a power of two" },
+	{ 0 }
+};
+
+static void xdp_check(const struct app *app, struct errors *errors)
+{
+	const struct xdp *xdp = (const struct xdp *)app;
+
+	if (xdp->rx_ring & (xdp->rx_ring - 1))
+		errors_add(errors, "app '%s': key 'rx_ring': %u is no power of two", app->name, xdp->rx_ring);
+	if (xdp->tx_ring & (xdp->tx_ring - 1))
+		errors_add(errors, "app '%s': key 'tx_ring': %u is no power of two", app->name, xdp->tx_ring);
+	if (xdp->filter != NULL)
+		filter_check(app, "filter", xdp->filter, errors);
+	if (xdp->filter != NULL && !xdp->receive)
+		errors_add(errors, "app '%s': key 'filter': nothing is received (receive = false)", app->name);
+}
+
+void xdp_program_key(const struct xdp *xdp, char *key, size_t size)
+{
+	snprintf(key, size, "xdp:%s%s%s", xdp->interface, xdp->namespace != NULL ? "@" : "",
+		xdp->namespace != NULL ? xdp->namespace : "");
+}
+
+void xdp_socket_key(const struct xdp *xdp, char *key, size_t size)
+{
+	snprintf(key, size, "xsk:%s/%u%s%s", xdp->interface, xdp->queue, xdp->namespace != NULL ? "@" : "",
+		xdp->namespace != NULL ? xdp->namespace : "");
+}
+
+/* All queues of an interface share its program: they must want the same one. */
+static void check_others(const struct xdp *xdp, const char *key, struct resources *resources)
+{
+	for (uint32_t i = 0; i < resources->count; i++) {
+		const struct xdp *other = (const struct xdp *)resources->list[i].app;
+		const char *theirs, *ours = xdp->filter != NULL ? xdp->filter : "";
+
+		if (strcmp(resources->list[i].key, key) != 0)
+			continue;
+		theirs = other->filter != NULL ? other->filter : "";
+		if (strcmp(theirs, ours) != 0)
+			errors_add(resources->errors, "app '%s': key 'filter': '%s' has one filter for all its queues, and app '%s' has \"%s\"",
+				xdp->app.name, xdp->interface, other->app.name, theirs);
+		if (other->mode != xdp->mode)
+			errors_add(resources->errors, "app '%s': key 'mode': '%s' has one mode for all its queues, and app '%s' has \"%s\"",
+				xdp->app.name, xdp->interface, other->app.name, xdp_mode_names[other->mode]);
+	}
+}
+
+static void xdp_resources(const struct app *app, struct resources *resources)
+{
+	const struct xdp *xdp = (const struct xdp *)app;
+	char key[RESOURCE_KEY];
+
+	if (xdp->receive) {
+		xdp_program_key(xdp, key, sizeof(key));
+		check_others(xdp, key, resources);
+		resources_add(resources, "%s", key);
+	}
+	xdp_socket_key(xdp, key, sizeof(key));
+	resources_add(resources, "%s", key);
+}
+
+static void xdp_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
+{
+	const struct xdp *xdp = (const struct xdp *)app;
+
+	holds[PACKET_STANDARD] = (xdp->receive ? xdp->rx_ring * 2 : 0) + xdp->tx_ring + BURST;
+}
+
+/* Open it in the house-keeping thread: the program first, which an interface that was made anew has lost. gives: NULL with nf_error() */
+static struct xdp_port *open_port(const struct xdp *xdp)
+{
+	char key[RESOURCE_KEY];
+	int link = 0;
+
+	if (xdp->receive) {
+		xdp_program_key(xdp, key, sizeof(key));
+		link = resource_open(key);
+		if (link < 0)
+			return NULL;
+		close(link);            /* the supervisor holds it */
+	}
+	return xdp_port_get(xdp);
+}
+
+static void open_again(struct job *job)
+{
+	struct xdp_opening *opening = (struct xdp_opening *)job;
+
+	if (opening->dead != NULL) {
+		log_warn("app '%s': its interface '%s' is gone; trying to open it again", opening->xdp->app.name, opening->xdp->interface);
+		xdp_port_put(opening->dead);
+		opening->dead = NULL;
+	}
+	opening->made = open_port(opening->xdp);
+	if (opening->made != NULL)
+		log_warn("app '%s': queue %u of '%s' is open again", opening->xdp->app.name, opening->xdp->queue, opening->xdp->interface);
+}
+
+/* It is not there now: look again a little later. */
+static void go_down(struct xdp *xdp)
+{
+	xdp->app.down = true;
+	xdp->retry_ns = RETRY_FIRST_NS;
+	xdp->retry_at = clock_now() + xdp->retry_ns;
+}
+
+static int xdp_prepare(struct app *app, const struct app *old)
+{
+	struct xdp *xdp = (struct xdp *)app;
+	bool ours = old != NULL && ((const struct xdp *)old)->port != NULL;
+
+	xdp->opening = (struct xdp_opening){ .job.run = open_again, .xdp = xdp };
+	xdp->port = ours ? xdp_port_get(xdp) : open_port(xdp);
+	if (xdp->port == NULL && ours)
+		return -EBUSY;
+	if (xdp->port == NULL) {
+		/* The supervisor opened it a moment ago, or another worker has it until the reload is done. */
+		log_warn("%s; trying again", nf_error());
+		go_down(xdp);
+	}
+	return 0;
+}
+
+static void xdp_commit(struct app *app, struct app *old)
+{
+	struct xdp *xdp = (struct xdp *)app, *before = (struct xdp *)old;
+
+	if (xdp->port != NULL)
+		xdp->port->user = app;
+	if (before == NULL)
+		return;
+	xdp->pending = before->pending;
+	xdp->cut = before->cut;
+	xdp->next = before->next;
+	before->pending = NULL;
+}
+
+static void xdp_stop(struct app *app)
+{
+	struct xdp *xdp = (struct xdp *)app;
+	struct xdp_port *port = xdp->port;
+
+	if (xdp->pending != NULL)
+		app_drop(app, app_reason(app, APP_REASON_STOP), xdp->pending);
+	xdp->pending = NULL;
+	if (port == NULL || port->user != app)
+		return;         /* another instance goes on with it */
+	xdp_port_kick_send(port);
+	app->sent += xdp_port_complete(port);
+	xdp_port_close(port);
+	xdp_port_clear(port, app, app_reason(app, APP_REASON_STOP));
+}
+
+static void xdp_retire(struct app *app)
+{
+	struct xdp *xdp = (struct xdp *)app;
+
+	job_wait(&xdp->opening.job);
+	if (xdp->opening.dead != NULL)
+		xdp_port_put(xdp->opening.dead);
+	if (xdp->opening.made != NULL)
+		xdp_port_put(xdp->opening.made);
+	if (xdp->port != NULL)
+		xdp_port_put(xdp->port);
+}
+
+static void xdp_link(struct app *app)
+{
+	const struct xdp *xdp = (const struct xdp *)app;
+
+	app->ended = app->output[0] == NULL;
+	if (app->ended && xdp->receive)
+		log_warn("app '%s': what arrives on '%s' is lost, as the output is not linked; receive = false leaves it to the kernel", app->name,
+			xdp->interface);
+}
+
+/* The interface is gone, and with it the kernel's hold on packets. */
+static void lose(struct xdp *xdp)
+{
+	struct app *app = &xdp->app;
+
+	app->sent += xdp_port_complete(xdp->port);
+	xdp_port_clear(xdp->port, app, XDP_REASON_DOWN);
+	app->counter[XDP_COUNT_LOST]++;
+	xdp->opening.dead = xdp->port;
+	xdp->port = NULL;
+	go_down(xdp);
+	xdp->retry_at = clock_now();
+}
+
+/* What came of a call to the kernel: count it; find out whether the interface is still there. gives: false when it is gone */
+static bool check_call(struct xdp *xdp, int code)
+{
+	if (code == 0)
+		return true;
+	xdp->app.counter[XDP_COUNT_WAKEUPS]++;
+	if (code != -ENXIO)
+		return true;
+	lose(xdp);
+	return false;
+}
+
+/* Add what the kernel has counted since the last look. */
+static void count_kernel(struct xdp *xdp)
+{
+	struct app *app = &xdp->app;
+	struct xdp_statistics now, *seen = &xdp->port->seen;
+	socklen_t size = sizeof(now);
+
+	if (getsockopt(xdp->port->fd, SOL_XDP, XDP_STATISTICS, &now, &size) != 0)
+		return;
+	app->counter[XDP_COUNT_RX_DROPPED] += now.rx_dropped - seen->rx_dropped;
+	app->counter[XDP_COUNT_RX_FULL] += now.rx_ring_full - seen->rx_ring_full;
+	app->counter[XDP_COUNT_FILL_EMPTY] += now.rx_fill_ring_empty_descs - seen->rx_fill_ring_empty_descs;
+	app->counter[XDP_COUNT_TX_INVALID] += now.tx_invalid_descs - seen->tx_invalid_descs;
+	/* A frame for which no buffer was posted is among the dropped ones already. */
+	app->lost_outside += now.rx_dropped - seen->rx_dropped + now.rx_ring_full - seen->rx_ring_full;
+	*seen = now;
+}
+
+/* While it is down: take over what the job has opened, or ask again. */
+static void reopen(struct xdp *xdp)
+{
+	struct xdp_opening *opening = &xdp->opening;
+
+	if (job_finished(&opening->job)) {
+		if (opening->made != NULL) {
+			xdp->port = opening->made;
+			opening->made = NULL;
+			xdp->port->user = &xdp->app;
+			xdp->app.down = false;
+			xdp->app.counter[XDP_COUNT_REOPENED]++;
+			return;
+		}
+		xdp->retry_at = clock_now() + xdp->retry_ns;
+		xdp->retry_ns = xdp->retry_ns * 2 < RETRY_MOST_NS ? xdp->retry_ns * 2 : RETRY_MOST_NS;
+	}
+	if (job_is_idle(&opening->job) && clock_now() >= xdp->retry_at)
+		job_submit(&opening->job);
+}
+
+static void xdp_tick(struct app *app)
+{
+	struct xdp *xdp = (struct xdp *)app;
+
+	if (app->down) {
+		reopen(xdp);
+		return;
+	}
+	app->sent += xdp_port_complete(xdp->port);
+	if (clock_now() >= xdp->look_at) {
+		xdp->look_at = clock_now() + LOOK_NS;
+		count_kernel(xdp);
+		/* The same call that sends tells whether the interface is there. */
+		if (sendto(xdp->port->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno == ENXIO)
+			lose(xdp);
+	} else if (xdp_port_unsent(xdp->port)) {
+		check_call(xdp, xdp_port_kick_send(xdp->port));
+	}
+}
+
+static uint32_t xdp_held(const struct app *app)
+{
+	const struct xdp *xdp = (const struct xdp *)app;
+	uint32_t held = xdp->pending != NULL ? 1 : 0;
+
+	return xdp->port != NULL ? held + xdp_away_walk(&xdp->port->sending) : held;
+}
+
+static uint32_t xdp_posted(const struct app *app)
+{
+	const struct xdp *xdp = (const struct xdp *)app;
+
+	return xdp->port != NULL ? xdp_away_walk(&xdp->port->posted) : 0;
+}
+
+static int xdp_event_fd(const struct app *app)
+{
+	const struct xdp *xdp = (const struct xdp *)app;
+
+	return xdp->port != NULL ? xdp->port->fd : -1;
+}
+
+/* Half of the receive ring, filled with the shortest frames at 10 Gb/s. */
+static uint64_t xdp_sleep_limit(const struct app *app)
+{
+	return (uint64_t)((const struct xdp *)app)->rx_ring * FRAME_NS / 2;
+}
+
+static void xdp_pull(struct app *app)
+{
+	struct xdp *xdp = (struct xdp *)app;
+	struct packet *burst[BURST];
+	uint32_t n;
+
+	if (app->output[0] == NULL || xdp->port == NULL || !xdp->receive)
+		return;
+	xdp_port_post(xdp->port);
+	n = xdp_port_receive(xdp->port, burst, app_pull_room(app));
+	app->received += n;
+	link_send_burst(app->output[0], burst, n);
+	if (n < BURST)
+		check_call(xdp, xdp_port_kick_receive(xdp->port));
+}
+
+/* A packet in the registered memory with the same bytes. fails: NULL: none is free */
+static struct packet *copy_within(struct xdp *xdp, const struct packet *p)
+{
+	struct packet *copy = packet_alloc();
+
+	if (copy != NULL && xdp_port_reaches(xdp->port, copy) && packet_set(copy, p->data, p->length)) {
+		copy->meta = p->meta;
+		xdp->app.counter[XDP_COUNT_COPIED]++;
+		return copy;
+	}
+	if (copy != NULL)
+		packet_free(copy);
+	return NULL;
+}
+
+/* Write the next segment of the pending packet. gives: NULL when no packet is free */
+static struct packet *next_segment(struct xdp *xdp)
+{
+	struct app *app = &xdp->app;
+	uint32_t length = gso_segment_length(&xdp->cut, xdp->next);
+	struct packet *p = packet_alloc();
+
+	if (p == NULL || !xdp_port_reaches(xdp->port, p) || packet_append(p, length) == NULL) {
+		if (p != NULL)
+			packet_free(p);
+		return NULL;
+	}
+	gso_segment(&xdp->cut, xdp->pending->data, xdp->next, p->data);
+	app->created++;
+	app->counter[XDP_COUNT_SEGMENTS]++;
+	if (++xdp->next == xdp->cut.count) {
+		app->consumed++;
+		packet_free(xdp->pending);
+		xdp->pending = NULL;
+	}
+	return p;
+}
+
+/* Begin to cut the GSO packet at the front. */
+static void begin_cut(struct xdp *xdp, struct packet *p)
+{
+	if (!offload_cut(p, &xdp->cut) || xdp->cut.header + xdp->cut.bytes > XDP_CHUNK - PACKET_HEADROOM) {
+		app_drop(&xdp->app, XDP_REASON_GSO, p);
+		return;
+	}
+	xdp->pending = p;
+	xdp->next = 0;
+}
+
+/* Take the packet at the front that is no frame for a wire as it is: finish it, copy it, cut it or drop it.
+ *   gives: a packet to send; NULL: none now; *stuck: it stays on the link until a packet is free */
+static struct packet *finish(struct xdp *xdp, struct link *input, bool *stuck)
+{
+	struct packet *p = link_peek(input, 0), *copy;
+	uint32_t most = XDP_CHUNK - PACKET_HEADROOM;
+
+	if (p->meta.gso != PACKET_GSO_NONE) {
+		begin_cut(xdp, link_receive(input));
+		return NULL;
+	}
+	if (p->length < ETHERNET_HEADER) {
+		app_drop(&xdp->app, XDP_REASON_TOO_SHORT, link_receive(input));
+		return NULL;
+	}
+	if (!offload_insert_tag(p) || !offload_complete(p)) {
+		app_drop(&xdp->app, XDP_REASON_METADATA, link_receive(input));
+		return NULL;
+	}
+	if (p->length > (xdp_port_reaches(xdp->port, p) ? XDP_CHUNK : most)) {
+		app_drop(&xdp->app, XDP_REASON_TOO_LONG, link_receive(input));
+		return NULL;
+	}
+	if (xdp_port_reaches(xdp->port, p))
+		return link_receive(input);
+	copy = copy_within(xdp, p);
+	if (copy == NULL)
+		*stuck = true;
+	else
+		packet_free(link_receive(input));
+	return copy;
+}
+
+static void drop_waiting(struct xdp *xdp, struct link *input)
+{
+	struct packet *burst[BURST];
+	uint32_t n;
+
+	if (xdp->pending != NULL)
+		app_drop(&xdp->app, XDP_REASON_DOWN, xdp->pending);
+	xdp->pending = NULL;
+	while ((n = link_receive_burst(input, burst, BURST)) > 0)
+		app_drop_burst(&xdp->app, XDP_REASON_DOWN, burst, n);
+}
+
+/* Collect up to n packets that can be sent. */
+static uint32_t collect(struct xdp *xdp, struct link *input, struct packet **burst, uint32_t n)
+{
+	uint32_t count = 0;
+	bool stuck = false;
+
+	while (count < n && !stuck && (xdp->pending != NULL || link_waiting(input) > 0)) {
+		struct packet *p;
+
+		if (__builtin_expect(xdp->pending != NULL, 0)) {
+			p = next_segment(xdp);
+			stuck = p == NULL;
+		} else {
+			p = link_peek(input, 0);
+			if (__builtin_expect(xdp_port_reaches(xdp->port, p) && offload_is_plain(p) && p->length >= ETHERNET_HEADER, 1))
+				link_receive(input);
+			else
+				p = finish(xdp, input, &stuck);
+		}
+		if (p != NULL)
+			burst[count++] = p;
+	}
+	return count;
+}
+
+static void xdp_push(struct app *app)
+{
+	struct xdp *xdp = (struct xdp *)app;
+	struct packet *burst[BURST];
+	uint32_t room, n;
+	int code = 0;
+
+	if (xdp->port == NULL) {
+		drop_waiting(xdp, app->input[0]);
+		return;
+	}
+	room = xdp_port_room(xdp->port);
+	n = collect(xdp, app->input[0], burst, room < BURST ? room : BURST);
+	xdp_port_send(xdp->port, burst, n);
+	for (int i = 0; i < KICKS && xdp_port_unsent(xdp->port) && (code == 0 || code == 1 || code == -EAGAIN); i++) {
+		code = xdp_port_kick_send(xdp->port);
+		if (!check_call(xdp, code))
+			return;
+		if (code == 0)
+			break;          /* the driver goes on by itself */
+	}
+	app->sent += xdp_port_complete(xdp->port);
+	/* While it is down the ring stays full: what comes is not kept for later. */
+	if (code == -ENETDOWN)
+		drop_waiting(xdp, app->input[0]);
+}
+
+const struct app_class xdp_xdp_class = {
+	.name = "xdp.xdp",
+	.help = "A port on a queue of a kernel interface through an AF_XDP socket: faster than socket.raw, and the interface stays the "
+		"kernel's.\n"
+		"What arrives, or what of it matches the filter, is taken before the kernel's stack sees it; what is sent goes straight to "
+		"the driver. Packets go from one port of a worker to another without being copied. XDP sees no checksum that a "
+		"local sender left unfinished, and no tag that a card took out: switch such offloads off (ethtool -K; for a veth those of the "
+		"peer: tx, tso, gso, txvlan). Frames of up to 1,920 bytes are received. The interface is given back "
+		"however nf ends. One that is deleted while nf runs is opened again when it is there again.",
+	.size = sizeof(struct xdp),
+	.params = params,
+	.inputs = (const char *const[]){ "input?", NULL },
+	.outputs = (const char *const[]){ "output?", NULL },
+	.counters = (const char *const[]){ "copied", "segments", "rx-dropped", "rx-ring-full", "fill-ring-empty", "tx-invalid", "wakeups", "lost",
+		"reopened", NULL },
+	.reasons = (const char *const[]){ "down", "too-long", "too-short", "gso", "metadata", NULL },
+	.gives = true,
+	.check = xdp_check,
+	.resources = xdp_resources,
+	.open = xdp_open,
+	.is_open = xdp_is_open,
+	.adopt = xdp_adopt,
+	.holds = xdp_holds,
+	.prepare = xdp_prepare,
+	.commit = xdp_commit,
+	.abort = xdp_retire,
+	.stop = xdp_stop,
+	.retire = xdp_retire,
+	.link = xdp_link,
+	.pull = xdp_pull,
+	.push = xdp_push,
+	.tick = xdp_tick,
+	.held = xdp_held,
+	.posted = xdp_posted,
+	.event_fd = xdp_event_fd,
+	.sleep_limit = xdp_sleep_limit,
+};

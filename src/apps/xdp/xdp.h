@@ -1,0 +1,90 @@
+#pragma once
+/* xdp -- what the parts of xdp.xdp share. In the supervisor xdp_open.c makes sockets and xdp_program.c attaches the program; in the
+ * worker xdp_port.c moves packets through a socket's rings and xdp.c is the app.
+ *
+ *      supervisor                                          worker
+ *      "xdp:IFACE"    program, map and bpf_link            asks for it when the interface was made anew
+ *      "xsk:IFACE/Q"  socket: packet memory, rings,  ----> has the socket for good, maps its rings
+ *                     bind, entry in the map */
+#include "core/core.h"
+#include "core/filter.h"
+#include "lib/lib.h"
+
+#include <linux/if_xdp.h>
+
+enum xdp_mode { XDP_AUTO, XDP_ZERO_COPY, XDP_DRIVER, XDP_GENERIC };
+extern const char *const xdp_mode_names[];      /* "auto", "zero-copy", "driver", "generic", NULL */
+
+enum xdp_reason {
+	XDP_REASON_DOWN,                /* the interface is down or gone */
+	XDP_REASON_TOO_LONG,            /* longer than a packet buffer */
+	XDP_REASON_TOO_SHORT,           /* no Ethernet header */
+	XDP_REASON_GSO,                 /* a GSO frame that cannot be cut */
+	XDP_REASON_METADATA             /* an unfinished checksum or a tag that does not fit the frame */
+};
+
+enum xdp_counter {
+	XDP_COUNT_COPIED,               /* sent from a copy, as the packet lay in memory of others */
+	XDP_COUNT_SEGMENTS,             /* cut from GSO frames */
+	XDP_COUNT_RX_DROPPED,           /* the kernel's: no buffer posted, or longer than one */
+	XDP_COUNT_RX_FULL,              /* the receive ring was full */
+	XDP_COUNT_FILL_EMPTY,           /* no buffer was posted */
+	XDP_COUNT_TX_INVALID,           /* a descriptor that the kernel did not take */
+	XDP_COUNT_WAKEUPS,              /* system calls that told the kernel to go on */
+	XDP_COUNT_LOST, XDP_COUNT_REOPENED
+};
+
+/* What the supervisor tells the worker about a socket: it stands in the first words of the fill ring, which nobody has used yet. */
+struct xdp_note {
+	uint64_t base, bytes;           /* the packet memory that is registered: UMEM */
+	uint64_t mode;                  /* enum xdp_mode that was got */
+	uint64_t fill;                  /* buffers to post, at most */
+};
+
+struct xdp_port;
+
+/* The socket of an app at a time, and what happens while there is none. */
+struct xdp_opening {
+	struct job job;
+	const struct xdp *xdp;
+	struct xdp_port *dead;          /* to be closed first */
+	struct xdp_port *made;          /* the result; NULL: it failed */
+};
+
+struct xdp {
+	struct app app;
+	const char *interface, *namespace, *filter;
+	uint32_t queue, mode, rx_ring, tx_ring, busy_poll;
+	bool receive;
+
+	struct xdp_port *port;          /* NULL while it is not open */
+	struct xdp_opening opening;
+	uint64_t retry_at, retry_ns, look_at;
+
+	struct packet *pending;         /* a GSO packet that is being cut: held */
+	struct gso cut;
+	uint32_t next;                  /* its next segment */
+};
+
+/* The keys of its program and of its socket. */
+void xdp_program_key(const struct xdp *xdp, char *key, size_t size);
+void xdp_socket_key(const struct xdp *xdp, char *key, size_t size);
+
+/* class->open, class->is_open, class->adopt; supervisor. */
+int xdp_open(const struct app *app, const char *key);
+bool xdp_is_open(const struct app *app, const char *key, int fd);
+int xdp_adopt(const struct app *app, const char *key, int fd);
+
+/* xdp_program.c, in the interface's namespace. The program of an interface, one for all queues.
+ *   gives: the descriptor of its bpf_link; fails: -errno with nf_error() */
+int xdp_program_attach(const struct xdp *xdp, uint32_t ifindex) __attribute__((warn_unused_result));
+/* Put the app's filter in the place of what runs. fails: -errno with nf_error(): that runs on */
+int xdp_program_update(const struct xdp *xdp, int link) __attribute__((warn_unused_result));
+/* Enter the socket of a queue. fails: -errno with nf_error() */
+int xdp_program_enter(const struct xdp *xdp, int socket) __attribute__((warn_unused_result));
+/* Was it attached without the driver's help? */
+bool xdp_program_is_generic(const struct xdp *xdp);
+
+/* The frame bytes of a buffer: the room behind struct packet. */
+enum { XDP_CHUNK = 2176, XDP_HEADROOM = 256 };
+

@@ -295,7 +295,7 @@ static int start_all(struct supervisor *s)
 	if (code == 0)
 		keep_config(s);
 	if (code == 0 && s->options->worker.sandbox)
-		code = sandbox_keep(resources_in_namespaces(s->graph->resources), resources_have(s->graph->resources, "xdp:"));
+		code = sandbox_keep(resources_in_namespaces(s->graph->resources), resources_have(s->graph->resources, "xdp"));
 	return code;
 }
 

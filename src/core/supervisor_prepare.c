@@ -128,7 +128,7 @@ int supervisor_prepare(struct supervisor *s)
 	if (code == 0 && sandbox_lacks_namespaces() && resources_in_namespaces(reload->graph->resources))
 		code = nf_fail(EPERM, "no app was in a network namespace at the start, and nf gave up the capability to enter one "
 			"(cap_sys_admin); start nf anew");
-	if (code == 0 && sandbox_lacks_programs() && resources_have(reload->graph->resources, "xdp:"))
+	if (code == 0 && sandbox_lacks_programs() && resources_have(reload->graph->resources, "xdp"))
 		code = nf_fail(EPERM, "no app used XDP at the start, and nf gave up the capability to load programs into the kernel "
 			"(cap_bpf); start nf anew");
 	if (code < 0)

@@ -59,7 +59,7 @@ void xdp_program_key(const struct xdp *xdp, char *key, size_t size)
 
 void xdp_socket_key(const struct xdp *xdp, char *key, size_t size)
 {
-	snprintf(key, size, "xsk:%s/%u%s%s", xdp->interface, xdp->queue, xdp->namespace != NULL ? "@" : "",
+	snprintf(key, size, "xdp-socket:%s/%u%s%s", xdp->interface, xdp->queue, xdp->namespace != NULL ? "@" : "",
 		xdp->namespace != NULL ? xdp->namespace : "");
 }
 

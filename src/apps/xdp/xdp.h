@@ -4,7 +4,7 @@
  *
  *      supervisor                                          worker
  *      "xdp:IFACE"    program, map and bpf_link            asks for it when the interface was made anew
- *      "xsk:IFACE/Q"  socket: packet memory, rings,  ----> has the socket for good, maps its rings
+ *      "xdp-socket:IFACE/Q"  packet memory, rings, ----> has the socket for good, maps its rings
  *                     bind, entry in the map */
 #include "core/core.h"
 #include "core/filter.h"

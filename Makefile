@@ -94,6 +94,7 @@ PUBLIC := \
 	src/lib/token_bucket.h \
 	src/lib/siphash.h \
 	src/lib/ident.h \
+	src/lib/reassembly.h \
 	src/lib/flow_hash.h \
 	src/lib/flow_table.h \
 	src/lib/traffic.h \
@@ -145,6 +146,9 @@ SOURCES := \
 	src/apps/ip/fragmenter.c \
 	src/apps/ip/ndp.c \
 	src/apps/ip/neighbor.c \
+	src/apps/ip/reassemble4.c \
+	src/apps/ip/reassemble6.c \
+	src/apps/ip/reassembler.c \
 	src/apps/filter/pcap.c \
 	src/apps/intel/intel_device.c \
 	src/apps/filter/conntrack.c \
@@ -281,6 +285,7 @@ SOURCES := \
 	src/lib/ipv6.c \
 	src/lib/map.c \
 	src/lib/ndp.c \
+	src/lib/reassembly.c \
 	src/lib/siphash.c \
 	src/lib/cuckoo.c \
 	src/lib/tcp.c \

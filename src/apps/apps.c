@@ -23,6 +23,8 @@
 	X(ip_fragment6) \
 	X(ip_ndp) \
 	X(filter_conntrack) \
+	X(ip_reassemble4) \
+	X(ip_reassemble6) \
 	X(filter_pcap) \
 	X(pcap_reader) \
 	X(pcap_writer) \

@@ -25,6 +25,7 @@
 #include "lib/token_bucket.h"
 #include "lib/siphash.h"
 #include "lib/ident.h"
+#include "lib/reassembly.h"
 #include "lib/flow_hash.h"
 #include "lib/flow_table.h"
 #include "lib/traffic.h"

@@ -448,6 +448,7 @@ FUZZERS := \
 	capture \
 	config \
 	dissect \
+	conntrack \
 	gso \
 	worker \
 

@@ -165,6 +165,7 @@ SOURCES := \
 	src/apps/socket/raw_open.c \
 	src/apps/tap/tap.c \
 	src/apps/tap/tap_open.c \
+	src/apps/vlan/mux.c \
 	src/apps/vlan/tag.c \
 	src/apps/vlan/tags.c \
 	src/apps/vlan/untag.c \

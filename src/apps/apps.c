@@ -30,6 +30,7 @@
 	X(pcap_writer) \
 	X(socket_raw) \
 	X(tap_tap) \
+	X(vlan_mux) \
 	X(vlan_tag) \
 	X(vlan_untag) \
 	X(xdp_xdp) \

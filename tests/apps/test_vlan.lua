@@ -1,4 +1,4 @@
--- vlan.tag, vlan.untag: tags on and off.
+-- vlan.tag, vlan.untag, vlan.mux: tags on and off.
 local lu = require("luaunit")
 local nf = require("nf.core")
 local support = require("support")
@@ -114,8 +114,73 @@ end
 
 function TestVlan:testHostileFramesAndFullOutputs()
   basic.common("vlan.tag", { "vlan.tag", vlan = 1 })
+  basic.common("vlan.mux", { "vlan.mux" }, { "trunk" }, { "native" })
+  basic.common("vlan.mux", { "vlan.mux" }, { "vlan1" }, { "trunk" })
   basic.common("vlan.untag", { "vlan.untag", vlan = 1 })
   basic.common("vlan.untag", { "vlan.untag", vlan = 1 }, nil, { "output" })
+end
+
+local function mux(inputs, outputs, params)
+  params = params or {}
+  params[1] = "vlan.mux"
+  return basic.start("vlan.mux", params, inputs, outputs)
+end
+
+function TestVlan:testMuxFromTheTrunk()
+  local s = mux({ "trunk" }, { "vlan5", "native", "vlan4094", "vlan0" })
+  s:give(0, tagged("\0\5", 1), tagged("\x2f\xfe", 2), plain(3), tagged("\xe0\0", 4), tagged("\0\6", 5), tagged("\0\5", 6, "\x88\xa8"))
+  s:push()
+  lu.assertEquals(s:take(0), { plain(1) })
+  lu.assertEquals(s:take(1), { plain(3), tagged("\0\5", 6, "\x88\xa8") })
+  lu.assertEquals(s:take(2), { plain(2) })
+  lu.assertEquals(s:take(3), { plain(4) })
+  lu.assertEquals(s:reason("unknown-vlan"), 1)
+  s:finish()
+  s = mux({ "trunk" }, { "vlan5" })
+  s:give(0, plain(1), "")
+  s:push()
+  lu.assertEquals(s:reason("untagged"), 2)
+  s:finish()
+end
+
+function TestVlan:testMuxToTheTrunk()
+  local s = mux({ "vlan5", "native", "vlan6" }, { "trunk" }, { priority = 1 })
+  s:give(0, plain(1), "short")
+  s:give(1, plain(2))
+  s:give(2, plain(3))
+  s:push()
+  lu.assertEquals(s:take(0), { tagged("\x20\5", 1), plain(2), tagged("\x20\6", 3) })
+  lu.assertEquals(s:reason("untaggable"), 1)
+  s:finish()
+end
+
+-- A full VLAN holds up what comes from the trunk, not what goes there; a full trunk not what comes from it.
+function TestVlan:testMuxRoom()
+  local s = mux({ "trunk", "vlan5" }, { "trunk", "vlan5", "vlan6" })
+  s:fill(1, 0)
+  s:give(0, tagged("\0\6", 1))
+  s:give(1, plain(2))
+  s:push()
+  lu.assertEquals(s:take(0), { tagged("\0\5", 2) })
+  lu.assertEquals(s:take(2), {})
+  s:take(1)
+  s:fill(0, 0)
+  s:give(1, plain(3))
+  s:push()
+  lu.assertEquals(s:take(2), { plain(1) })
+  s:balance()
+  s:take(0)
+  s:push()
+  lu.assertEquals(s:take(0), { tagged("\0\5", 3) })
+  s:finish()
+end
+
+function TestVlan:testMuxMistakes()
+  local function mistakes(inputs, outputs) return select(2, support.new("vlan.mux", { "vlan.mux" }, inputs, outputs)) end
+  for _, name in ipairs({ "vlan4095", "vlan", "vlan05", "vlan5x", "vlan-1", "x" }) do
+    lu.assertEquals(mistakes({ "trunk" }, { name }), { ("app 'x': there is no port '%s'; accepted: trunk, native, vlan0 to vlan4094"):format(name) })
+  end
+  lu.assertEquals(mistakes({ "vlan1" }, { "vlan1" }), { "app 'x': its output 'trunk' is not linked", "app 'x': its input 'trunk' is not linked" })
 end
 
 function TestVlan:testMistakes()

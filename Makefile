@@ -305,6 +305,8 @@ SOURCES := \
 	src/nicsim/sim_dma.c \
 	src/nicsim/sim_filter.c \
 	src/nicsim/sim_generator.c \
+	src/nicsim/sim_igb.c \
+	src/nicsim/sim_igb_steer.c \
 	src/nicsim/sim_judge.c \
 	src/nicsim/sim_mailbox.c \
 	src/nicsim/sim_offload.c \

@@ -13,7 +13,7 @@ enum {
 	REST_NS = 50000, TRAP_REST_NS = 1000000
 };
 
-static const struct sim_kind *const kinds[] = { &sim_82599_kind, NULL };
+static const struct sim_kind *const kinds[] = { &sim_82599_kind, &sim_82576_kind, &sim_i210_kind, NULL };
 
 const struct sim_kind *sim_kind_find(const char *name)
 {
@@ -53,7 +53,7 @@ void sim_card_reset(struct sim_card *card)
 
 void sim_card_link(struct sim_card *card)
 {
-	bool up = !card->faults.link_down && card->sim->now_ns >= card->link_ns;
+	bool up = !card->faults.link_down && card->sim->now_ns >= card->link_ns && (card->kind->links == NULL || card->kind->links(card));
 
 	if (up == card->link)
 		return;
@@ -124,6 +124,7 @@ void sim_end(struct sim *sim)
 		free(card->canonical);
 		free(card->row);
 		free(card->rank);
+		free(card->alias);
 	}
 }
 

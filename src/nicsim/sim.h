@@ -111,6 +111,8 @@ struct sim_kind {
 	void (*taken)(struct sim_card *card, const struct sim_register *row, uint32_t n, uint32_t at, uint32_t value);
 	/* The link's state changed: card->link. */
 	void (*linked)(struct sim_card *card);
+	/* Do the registers let the link come up? NULL: always. */
+	bool (*links)(const struct sim_card *card);
 	/* Which queues a received frame goes to: fills frame->queue. */
 	void (*steer)(struct sim_card *card, struct sim_frame *frame);
 	/* Is reception, transmission switched on? */
@@ -141,6 +143,7 @@ struct sim_card {
 	uint32_t *value;                /* the truth; by canonical address */
 	uint16_t *row;                  /* of each word: its row in the table, plus 1 */
 	uint8_t *rank;                  /* of each word: see sim_register_poll */
+	uint32_t *alias;                /* of each word: another address that it has, 0: none */
 	uint32_t *canonical;            /* of each word: its address, or that of the register that it is an alias of */
 	uint8_t *config;                /* configuration space, shared */
 	uint16_t eeprom[128];

@@ -33,7 +33,8 @@ int sim_register_begin(struct sim_card *card)
 	card->canonical = calloc(words, sizeof(uint32_t));
 	card->row = calloc(words, sizeof(uint16_t));
 	card->rank = calloc(words, 1);
-	if (card->seen == NULL || card->rank == NULL || card->value == NULL || card->canonical == NULL || card->row == NULL)
+	card->alias = calloc(words, sizeof(uint32_t));
+	if (card->seen == NULL || card->rank == NULL || card->alias == NULL || card->value == NULL || card->canonical == NULL || card->row == NULL)
 		return nf_fail(ENOMEM, "no memory for the registers of a card");
 	for (uint32_t i = 0; i < words; i++)
 		card->canonical[i] = i * 4;
@@ -46,6 +47,7 @@ int sim_register_begin(struct sim_card *card)
 
 			card->canonical[at / 4] = target;
 			card->row[at / 4] = card->row[target / 4];
+			card->alias[target / 4] = at;
 		}
 	}
 	for (uint32_t i = 0; i < words; i++)
@@ -63,15 +65,11 @@ static void publish(struct sim_card *card, uint32_t at, uint32_t value)
 	__atomic_store_n(&card->bar[at / 4], value, __ATOMIC_RELEASE);
 }
 
-/* ... at its aliases, too. */
-static void publish_aliases(struct sim_card *card, uint32_t at, uint32_t value)
+/* ... at its other address, too. */
+static void publish_alias(struct sim_card *card, uint32_t at, uint32_t value)
 {
-	for (const struct sim_alias *a = card->kind->aliases; a->count > 0; a++) {
-		uint32_t n = (at - a->target) / a->target_stride;
-
-		if (at >= a->target && n < a->count && a->target + n * a->target_stride == at)
-			publish(card, a->at + n * a->stride, value);
-	}
+	if (__builtin_expect(card->alias[at / 4] != 0, 0))
+		publish(card, card->alias[at / 4], value);
 }
 
 void sim_set(struct sim_card *card, uint32_t at, uint32_t value)
@@ -80,7 +78,7 @@ void sim_set(struct sim_card *card, uint32_t at, uint32_t value)
 		return;
 	card->value[at / 4] = value;
 	publish(card, at, value);
-	publish_aliases(card, at, value);
+	publish_alias(card, at, value);
 }
 
 void sim_count(struct sim_card *card, uint32_t at, uint32_t more)
@@ -200,7 +198,7 @@ void sim_register_write(struct sim_card *card, uint32_t at, uint32_t value)
 	if (alias != at)
 		publish(card, at, card->value[at / 4]);
 	else
-		publish_aliases(card, at, card->value[at / 4]);
+		publish_alias(card, at, card->value[at / 4]);
 }
 
 /* A word that may have been written. */

@@ -3,6 +3,8 @@
 
 #include "lib/lib.h"
 
+enum { RETRY_NS = 1000000 };
+
 static struct sim_wire wires[SIM_CARDS];
 
 /* --- "rate=1M,size=60-1514,..." --------------------------------------------------------------------------------------- */
@@ -161,6 +163,8 @@ static bool is_time(struct sim_wire *wire)
 {
 	uint64_t now = wire->card->sim->now_ns;
 
+	if (now < wire->retry_ns)
+		return false;
 	if (wire->kind != SIM_WIRE_GENERATOR || wire->traffic.rate == 0)
 		return !sim_receive_waits(wire->card);
 	if (wire->next_ns + 100000000 < now)
@@ -185,8 +189,10 @@ static void bring(struct sim_wire *wire)
 	else
 		length = sim_generator_frame(wire, frame);
 	sim_receive(card, data, length, false);
-	if (card->counts.not_ready != not_ready)
+	if (card->counts.not_ready != not_ready) {
+		wire->retry_ns = card->sim->now_ns + RETRY_NS;
 		return;
+	}
 	if (wire->kind == SIM_WIRE_CAPTURE)
 		sim_capture_taken(wire);
 	else

@@ -26,6 +26,7 @@ struct sim_wire {
 	struct sim_traffic traffic;
 	struct sim_checked checked;
 	uint64_t sequence, next_ns;
+	uint64_t retry_ns;              /* the card was not ready: not before */
 	uint64_t *outstanding;          /* a bit for each frame under way, by number */
 	uint64_t *last;                 /* of each flow: the greatest number that came back, plus 1 */
 	struct sim_capture *capture;

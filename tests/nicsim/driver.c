@@ -1,11 +1,11 @@
-/* driver -- a small driver of the 82599 for tests of the simulated card: it forwards frames from each card to the next one (or
+/* driver -- a small driver of the 82599, the 82576 and the i210 for tests of the simulated cards: it forwards frames from each card to the next one (or
  * back out of the only one), and can be told to make one mistake, which the card must name.
  *
  *     driver CARDS COUNT [OPTION...]      ends when COUNT frames were forwarded; 1 when that took more than 10 s
  *
  * Options: legacy, write-back (of the head), queues=N (RSS), jumbo, vlan (strip and insert), offload, untidy (ends without
  * stopping the card), break=MISTAKE. It is no part of nf and shares no code with it.
- * source: 82599 datasheet, 4.6 "Initialization and Software Reset Sequence" */
+ * source: 82599 datasheet, 4.6 "Initialization and Software Reset Sequence"; 82576 datasheet, 4.5 "Device Initialization" */
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,7 +28,16 @@ struct queue {
 	uint32_t pending, pending_buffer[LONGEST], pending_length[LONGEST];
 };
 
+/* Where registers lie. */
+struct map {
+	uint32_t bar, receive, transmit, srrctl, eerd, swsm, sync, mask, multiple, reta, key;
+};
+
+static const struct map map_82599 = { 512 << 10, 0x1000, 0x6000, 0x14, 0x10014, 0x10140, 0x10160, 0x888, 0xec80, 0xeb00, 0xeb80 };
+static const struct map map_igb = { 128 << 10, 0xc000, 0xe000, 0x0c, 0x14, 0x5b50, 0x5b5c, 0x150c, 0x5818, 0x5c00, 0x5c80 };
+
 struct card {
+	const struct map *map;
 	volatile uint32_t *bar;
 	uint8_t *memory;
 	uint64_t physical;
@@ -127,9 +136,15 @@ static void map_card(struct card *card, uint32_t number)
 	uint16_t command = 0;
 	int fd;
 
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:%02x:00.0/config", root != NULL ? root : "/sys", 5 + number);
+	fd = open(path, O_RDONLY);
+	if (pread(fd, &command, 2, 2) != 2)
+		die("no card");
+	close(fd);
+	card->map = command == 0x10fb ? &map_82599 : &map_igb;
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:%02x:00.0/resource0", root != NULL ? root : "/sys", 5 + number);
 	fd = open(path, O_RDWR);
-	card->bar = mmap(NULL, 512 << 10, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	card->bar = mmap(NULL, card->map->bar, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (fd < 0 || card->bar == MAP_FAILED)
 		die("no card");
 	close(fd);
@@ -147,11 +162,15 @@ static void map_card(struct card *card, uint32_t number)
 
 static void reset(struct card *card)
 {
-	set(card, 0x888, 0x7fffffff);
+	set(card, card->map->mask, 0x7fffffff);
 	set(card, 0x0, get(card, 0x0) | 1u << 26);
 	pause_ms(10);
 	await(card, 0x0, 1u << 26, 0, "the reset does not end");
-	set(card, 0x888, 0x7fffffff);
+	set(card, card->map->mask, 0x7fffffff);
+	if (card->map == &map_igb) {
+		await(card, 0x8, 1 << 21, 1 << 21, "the reset is not done");
+		return;
+	}
 	await(card, 0x10010, 1 << 9, 1 << 9, "the EEPROM is not read");
 	await(card, 0x2f00, 1 << 3, 1 << 3, "DMA is not initialised");
 }
@@ -162,9 +181,9 @@ static void check_eeprom(struct card *card)
 	uint32_t sum = 0;
 
 	for (uint32_t i = 0; i < 0x40; i++) {
-		set(card, 0x10014, i << 2 | 1);
-		await(card, 0x10014, 2, 2, "no word of the EEPROM");
-		sum += get(card, 0x10014) >> 16;
+		set(card, card->map->eerd, i << 2 | 1);
+		await(card, card->map->eerd, 2, 2, "no word of the EEPROM");
+		sum += get(card, card->map->eerd) >> 16;
 	}
 	if ((sum & 0xffff) != 0xbaba)
 		die("wrong checksum of the EEPROM");
@@ -173,18 +192,20 @@ static void check_eeprom(struct card *card)
 /* 10.5.4: SMBI, SWESMBI, then the bit of the resource. */
 static void hold_semaphore(struct card *card, bool hold)
 {
+	uint32_t swsm = card->map->swsm, sync = card->map->sync;
+
 	if (!breaks("no-semaphore")) {
-		await(card, 0x10140, 1, 0, "no SMBI");
-		set(card, 0x10140, get(card, 0x10140) | 2);
-		await(card, 0x10140, 2, 2, "no SWESMBI");
+		await(card, swsm, 1, 0, "no SMBI");
+		set(card, swsm, get(card, swsm) | 2);
+		await(card, swsm, 2, 2, "no SWESMBI");
 	}
-	set(card, 0x10160, hold ? get(card, 0x10160) | 8 : get(card, 0x10160) & ~8u);
-	set(card, 0x10140, 0);
+	set(card, sync, hold ? get(card, sync) | 8 : get(card, sync) & ~8u);
+	set(card, swsm, 0);
 }
 
 static void init_filters(struct card *card)
 {
-	set(card, 0x5080, 0x702);
+	set(card, 0x5080, 0x700);
 	if (vlan)
 		set(card, 0x5088, get(card, 0x5088) & ~(1u << 30));
 	if (jumbo) {
@@ -195,13 +216,24 @@ static void init_filters(struct card *card)
 		set(card, 0x2f00, (get(card, 0x2f00) & ~(31u << 17)) | 2);
 	set(card, 0x4240, get(card, 0x4240) | 2);
 	set(card, 0x5000, 1 << 13);
-	if (queue_count > 1) {
-		for (uint32_t i = 0; i < 10; i++)
-			set(card, 0xeb80 + 4 * i, 0x6d5a6d5a);
-		for (uint32_t i = 0; i < 32; i++)
-			set(card, 0xeb00 + 4 * i, 0x03020100 & (queue_count == 2 ? 0x01010101 : 0x03030303));
-		set(card, 0xec80, 1 | 1 << 16 | 1 << 17 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23);
-	}
+}
+
+/* Accept everything, without FCS, up to 9,728 bytes; the switch for reception comes last. */
+static void init_filters_igb(struct card *card)
+{
+	set(card, 0x5004, 9728);
+	set(card, 0x100, 1 << 3 | 1 << 4 | 1 << 15 | 1 << 26 | (jumbo ? 1 << 5 : 0));
+	if (vlan)
+		set(card, 0x0, get(card, 0x0) | 1 << 30);
+}
+
+static void init_rss(struct card *card)
+{
+	for (uint32_t i = 0; i < 10; i++)
+		set(card, card->map->key + 4 * i, 0x6d5a6d5a);
+	for (uint32_t i = 0; i < 32; i++)
+		set(card, card->map->reta + 4 * i, 0x03020100 & (queue_count == 2 ? 0x01010101 : 0x03030303));
+	set(card, card->map->multiple, (card->map == &map_igb ? 2 : 1) | 0xf3u << 16);
 }
 
 static uint32_t take_buffer(struct card *card)
@@ -226,7 +258,7 @@ static void fill(struct card *card, struct queue *queue, uint32_t i, bool first)
 static void init_receive(struct card *card, uint32_t number, uint32_t place)
 {
 	struct queue *queue = &card->queue[number];
-	uint32_t at = 0x1000 + 0x40 * number, length = breaks("ring-length") ? RING * 16 - 16 : RING * 16;
+	uint32_t at = card->map->receive + 0x40 * number, length = breaks("ring-length") ? RING * 16 - 16 : RING * 16;
 
 	queue->receive = ring_place(card, place);
 	for (uint32_t i = 0; i < RING; i++)
@@ -234,14 +266,14 @@ static void init_receive(struct card *card, uint32_t number, uint32_t place)
 	set(card, at, (uint32_t)physical_of(card, queue->receive) + (breaks("ring-misaligned") ? 64 : 0));
 	set(card, at + 4, (uint32_t)(physical_of(card, queue->receive) >> 32));
 	set(card, at + 8, breaks("short-ring") ? RING * 8 : length);
-	set(card, at + 0x14, (breaks("no-buffer-size") ? 0 : BUFFER / 1024) | (legacy ? 0 : 1u << 25) | 4u << 8);
+	set(card, at + card->map->srrctl, (breaks("no-buffer-size") ? 0 : BUFFER / 1024) | (legacy ? 0 : 1u << 25) | 4u << 8);
 	set(card, at + 0x10, 0);
 	set(card, at + 0x18, 0);
-	if (!breaks("dca-bit"))
+	if (card->map == &map_82599 && !breaks("dca-bit"))
 		set(card, at + 0xc, get(card, at + 0xc) & ~(1u << 12));
 	if (breaks("tail-first"))
 		set(card, at + 0x18, RING - 1);
-	set(card, at + 0x28, get(card, at + 0x28) | 1u << 25 | (vlan ? 1u << 30 : 0));
+	set(card, at + 0x28, get(card, at + 0x28) | 1u << 25 | (vlan && card->map == &map_82599 ? 1u << 30 : 0));
 	await(card, at + 0x28, 1u << 25, 1u << 25, "a receive queue is not enabled");
 	if (breaks("ring-moved"))
 		set(card, at, (uint32_t)physical_of(card, queue->receive));
@@ -252,7 +284,7 @@ static void init_receive(struct card *card, uint32_t number, uint32_t place)
 static void init_transmit(struct card *card, uint32_t number, uint32_t place)
 {
 	struct queue *queue = &card->queue[number];
-	uint32_t at = 0x6000 + 0x40 * number;
+	uint32_t at = card->map->transmit + 0x40 * number;
 
 	queue->transmit = ring_place(card, place);
 	queue->head = (uint32_t *)((uint8_t *)queue->transmit + 2048 + (breaks("write-back-misaligned") ? 8 : 0));
@@ -269,18 +301,9 @@ static void init_transmit(struct card *card, uint32_t number, uint32_t place)
 	await(card, at + 0x28, 1u << 25, 1u << 25, "a transmit queue is not enabled");
 }
 
-static void init_card(struct card *card, uint32_t number)
+static void start_82599(struct card *card)
 {
-	map_card(card, number);
-	take_memory(card);
-	if (!breaks("no-reset"))
-		reset(card);
-	check_eeprom(card);
-	hold_semaphore(card, true);
-	hold_semaphore(card, false);
 	await(card, 0x42a4, 1u << 30, 1u << 30, "no link");
-	for (uint32_t i = 0; i < 4; i++)
-		(void)get(card, 0x4074 + 4 * i);
 	init_filters(card);
 	for (uint32_t i = 0; i < queue_count; i++)
 		init_receive(card, i, 2 * i);
@@ -290,6 +313,43 @@ static void init_card(struct card *card, uint32_t number)
 		set(card, 0x4a80, get(card, 0x4a80) | 1);
 	for (uint32_t i = 0; i < queue_count; i++)
 		init_transmit(card, i, 2 * i + 1);
+}
+
+/* The PHY is read, the link is set up; queues first, then the switches. */
+static void start_igb(struct card *card)
+{
+	set(card, 0x0, get(card, 0x0) | 1 << 6);
+	set(card, 0x20, 2 << 26 | 1 << 21 | 2 << 16);
+	await(card, 0x20, 1 << 28, 1 << 28, "no answer from the PHY");
+	await(card, 0x8, 2, 2, "no link");
+	init_filters_igb(card);
+	for (uint32_t i = 0; i < queue_count; i++)
+		init_transmit(card, i, 2 * i + 1);
+	if (!breaks("no-transmit-enable"))
+		set(card, 0x400, get(card, 0x400) | 2);
+	for (uint32_t i = 0; i < queue_count; i++)
+		init_receive(card, i, 2 * i);
+	if (!breaks("no-receive-enable"))
+		set(card, 0x100, get(card, 0x100) | 2);
+}
+
+static void init_card(struct card *card, uint32_t number)
+{
+	map_card(card, number);
+	take_memory(card);
+	if (!breaks("no-reset"))
+		reset(card);
+	check_eeprom(card);
+	hold_semaphore(card, true);
+	hold_semaphore(card, false);
+	for (uint32_t i = 0; i < 4; i++)
+		(void)get(card, 0x4074 + 4 * i);
+	if (queue_count > 1)
+		init_rss(card);
+	if (card->map == &map_igb)
+		start_igb(card);
+	else
+		start_82599(card);
 }
 
 /* --- the data path --------------------------------------------------------------------------------------------------------- */
@@ -417,11 +477,11 @@ static void forward(struct card *from, struct card *to, uint32_t number)
 	}
 	if (n > 0 && !breaks("never-refilled")) {
 		in->receive_tail = (in->receive_next + RING - 1) % RING;
-		set(from, 0x1018 + 0x40 * number, breaks("tail-too-far") ? in->receive_next : in->receive_tail);
+		set(from, from->map->receive + 0x18 + 0x40 * number, breaks("tail-too-far") ? in->receive_next : in->receive_tail);
 	}
 	if (out->transmit_next == tail)
 		return;
-	set(to, 0x6018 + 0x40 * number, breaks("transmit-tail") ? (out->transmit_next + 1) % RING : out->transmit_next);
+	set(to, to->map->transmit + 0x18 + 0x40 * number, breaks("transmit-tail") ? (out->transmit_next + 1) % RING : out->transmit_next);
 	if (breaks("buffer-reused") && out->sending[tail] != UINT32_MAX)
 		memset(from->memory + (uint64_t)out->sending[tail] * BUFFER, 0x55, 60);
 }
@@ -460,11 +520,13 @@ static void run(uint64_t count, uint32_t limit_ms)
 /* Queues off, bus mastering stays: the memory goes with the process. */
 static void stop(struct card *card)
 {
-	set(card, 0x3000, 0);
+	uint32_t receive = card->map->receive, at = card->map == &map_igb ? 0x100 : 0x3000;
+
+	set(card, at, card->map == &map_igb ? get(card, at) & ~2u : 0);
 	for (uint32_t q = 0; q < queue_count; q++) {
-		set(card, 0x1028 + 0x40 * q, 0);
-		await(card, 0x1028 + 0x40 * q, 1u << 25, 0, "a receive queue is not disabled");
-		set(card, 0x6028 + 0x40 * q, 0);
+		set(card, receive + 0x28 + 0x40 * q, 0);
+		await(card, receive + 0x28 + 0x40 * q, 1u << 25, 0, "a receive queue is not disabled");
+		set(card, card->map->transmit + 0x28 + 0x40 * q, 0);
 	}
 }
 

@@ -25,8 +25,9 @@ local function run(options, arguments)
 end
 
 -- ... and all must be well: every frame forwarded and back, no violation.
-local function forward(options, arguments, cards, count)
-  local text, code = run(("--cards %s --wire generator --all-back %s"):format(cards == 1 and "82599" or "82599,82599", options),
+local function forward(options, arguments, cards, count, kinds)
+  kinds = kinds or (cards == 1 and "82599" or "82599,82599")
+  local text, code = run(("--cards %s --wire generator --all-back %s"):format(kinds, options),
     ("%d %d %s"):format(cards, cards * count, arguments or ""))
   lu.assertEquals(code, 0, text)
   lu.assertStrContains(text, "nicsim: no violation\n")
@@ -55,6 +56,16 @@ function TestNicsim:testOffloads()
   forward("--traffic count=200,size=64-1514,vlan=5", "vlan", 2, 200)
   forward("--traffic count=200,size=64-1514,vlan=5", "vlan legacy", 2, 200)
   forward("--traffic count=200,size=60-1514", "offload", 2, 200)
+end
+
+function TestNicsim:testGigabitCards()
+  for _, kind in ipairs({ "82576", "i210" }) do
+    local kinds = kind .. "," .. kind
+    forward("--strict --traffic count=300,size=60-1514", "", 2, 300, kinds)
+    forward("--traffic count=200,size=60-9000,flows=50", "jumbo queues=4 write-back", 2, 200, kinds)
+    forward("--mode poll --traffic count=200,vlan=7,size=64-1514", "vlan legacy", 2, 200, kinds)
+  end
+  forward("--mode middle --traffic count=200", "offload", 2, 200, "82576,i210")
 end
 
 function TestNicsim:testRssSpreadsFlowsAndKeepsTheirOrder()
@@ -87,6 +98,13 @@ end
 
 -- Each mistake of the driver, and the rule that names it.
 local mistakes = {
+  -- Those of a gigabit card first.
+  { "ring-length", "ring-length", "--cards 82576,i210" },
+  { "tail-first", "tail-before-enable", "--cards 82576,i210" },
+  { "no-receive-enable", "receive-off", "--cards 82576,i210" },
+  { "no-transmit-enable", "transmit-off", "--cards 82576,i210" },
+  { "no-semaphore", "semaphore", "--cards 82576,i210" },
+  { "no-reset", "no-reset", "--cards 82576,i210 --do 'soil 0; soil 1'" },
   { "no-bus-master", "bus-mastering-off" },
   { "virtual-address", "dma-virtual" },
   { "wrong-address", "dma-unmapped" },
@@ -126,12 +144,12 @@ function TestNicsim:testEveryMistakeIsNamed()
   local script = {}
   for i, row in ipairs(mistakes) do
     script[#script + 1] = ("{ timeout 60 '%s' nicsim --wire generator --traffic count=300,size=%s %s -- %s 2 600 break=%s %s; echo code $?; } " ..
-      ">%s/%s.text 2>&1 &"):format(support.nf, row[5] or "60-1514", row[3] or "", driver, row[1], row[4] or "", folder, row[1])
+      ">%s/%d.text 2>&1 &"):format(support.nf, row[5] or "60-1514", row[3] or "", driver, row[1], row[4] or "", folder, i)
     if i % 8 == 0 then script[#script + 1] = "wait" end
   end
   support.run(table.concat(script, "\n") .. "\nwait")
-  for _, row in ipairs(mistakes) do
-    local text = support.read(folder .. "/" .. row[1] .. ".text")
+  for i, row in ipairs(mistakes) do
+    local text = support.read(folder .. "/" .. i .. ".text")
     lu.assertStrContains(text, "nicsim: violation " .. row[2], false, row[1] .. "\n" .. text)
     lu.assertStrMatches(text, ".*\ncode 1\n", nil, nil, row[1] .. "\n" .. text)
   end

@@ -322,6 +322,7 @@ SOURCES := \
 	src/program/bench/bench.c \
 	src/program/bench/hop.c \
 	src/program/bench/idle.c \
+	src/program/bench/ip.c \
 	src/program/bench/link.c \
 	src/program/bench/memory.c \
 	src/program/bench/pcap.c \

@@ -425,6 +425,22 @@ function TestArp:testWithoutPacketMemory()
   s:finish()
 end
 
+function TestArp:testBothWaysIntoAFullOutput()
+  local s = start({ next_hop_mac = "02:00:00:00:00:02" })
+  s:fill(WIRE, 30)
+  for i = 1, 50 do
+    s:give(INSIDE, data(i))
+    s:give(WIRE, request)
+  end
+  for _ = 1, 5 do s:push() end
+  s:balance()
+  lu.assertEquals(s:waiting_inputs(), 70)
+  s:take(WIRE)
+  for _ = 1, 5 do s:push() end
+  lu.assertEquals(#s:take(WIRE), 70)
+  s:finish()
+end
+
 function TestArp:testHostileFramesAndFullOutputs()
   basic.common("ip.arp", { "ip.arp", mac = "02:00:00:00:00:01", ip = "10.0.0.1", announce = false })
 end

@@ -180,6 +180,25 @@ function TestEcho:testUnfinishedChecksum()
   s:finish()
 end
 
+-- Answers and packets from the inside share the wire: what has no room waits.
+function TestEcho:testBothWaysIntoAFullOutput()
+  for _, case in ipairs({ { start4(), request4() }, { start6(), request6() } }) do
+    local s, frame = case[1], case[2]
+    s:fill(WIRE, 30)
+    for _ = 1, 50 do
+      s:give(INSIDE, "inside")
+      s:give(WIRE, frame)
+    end
+    for _ = 1, 5 do s:push() end
+    s:balance()
+    lu.assertEquals(s:waiting_inputs(), 70)
+    s:take(WIRE)
+    for _ = 1, 5 do s:push() end
+    lu.assertEquals(#s:take(WIRE), 70)
+    s:finish()
+  end
+end
+
 function TestEcho:testHostileFramesAndFullOutputs()
   basic.common("ip.echo4", { "ip.echo4", ip = "10.0.0.1" })
   basic.common("ip.echo6", { "ip.echo6", ip = "2001:db8::1" })

@@ -23,6 +23,7 @@ local CASES = {
     "write-594", "write-1514" },
   reload = { "10-apps", "100-apps", "1000-apps" },
   interlink = { "one-way", "both-ways" },
+  ip = { "none-4", "none-6", "reassemble4-per-app", "fragment6-per-app", "arp-out-per-app", "ndp-in-per-app", "vlan-per-app", "cut-6" },
   table = { "hit-1k", "miss-1k", "hit-256k" },
   tables = {},
   workers = { "one", "two" },

@@ -1,5 +1,6 @@
 /* arp -- an interface's IPv4 addresses and next hop on Ethernet: answer for the ones, find the other. source: RFC 826, RFC 5227 */
 #include "apps/ip/neighbor.h"
+#include "apps/ip/run.h"
 
 struct arp_app {
 	struct app app;
@@ -193,23 +194,36 @@ static void receive(struct arp_app *arp, struct packet *p)
 	packet_free(p);
 }
 
+static inline bool is_plain(const struct packet *p)
+{
+	return bytes_read16(p->data + ETHERNET_HEADER - 2) != ETHERNET_ARP;
+}
+
+/* Take the first packet from the wire, which may be an ARP frame. */
+static void take(struct arp_app *arp)
+{
+	struct packet *p = link_receive(arp->app.input[WIRE]);
+
+	if (p->length < ETHERNET_HEADER)
+		link_send(arp->app.output[INSIDE], p);
+	else
+		receive(arp, p);
+}
+
 static void arp_push(struct app *app)
 {
 	struct arp_app *arp = (struct arp_app *)app;
-	struct packet *burst[BURST];
-	uint32_t n, passing = 0;
+	uint32_t left;
 
 	ask(arp);
-	n = link_receive_burst(app->input[WIRE], burst, app_push_room(app, app->input[WIRE]));
-	for (uint32_t i = 0; i < n; i++) {
-		const struct packet *p = burst[i];
-
-		if (__builtin_expect(bytes_read16(p->data + ETHERNET_HEADER - 2) == ETHERNET_ARP && p->length >= ETHERNET_HEADER, 0))
-			receive(arp, burst[i]);
-		else
-			burst[passing++] = burst[i];
+	left = app_push_room(app, app->input[WIRE]);
+	while (left > 0) {
+		left -= run_pass(app->input[WIRE], app->output[INSIDE], left, is_plain);
+		if (left > 0) {
+			take(arp);
+			left--;
+		}
 	}
-	link_send_burst(app->output[INSIDE], burst, passing);
 	neighbor_send(app, &arp->neighbor, ETHERNET_IPV4);
 }
 

@@ -1,6 +1,5 @@
 /* echo6 -- answer pings to own IPv6 addresses. source: RFC 4443, 4.1 and 4.2 */
-#include "core/core.h"
-#include "lib/lib.h"
+#include "apps/ip/run.h"
 
 struct echo6 {
 	struct app app;
@@ -87,27 +86,38 @@ static void answer(struct echo6 *echo, struct packet *p, struct ipv6 *ip)
 	link_send(app->output[WIRE], p);
 }
 
+/* No ICMPv6 packet. */
+static inline bool is_plain(const struct packet *p)
+{
+	return ((const struct ipv6 *)(p->data + ETHERNET_HEADER))->next_header != IP_ICMPV6 ||
+		bytes_read16(p->data + ETHERNET_HEADER - 2) != ETHERNET_IPV6;
+}
+
+/* Take the first packet from the wire, which may be a request. */
+static void take(struct echo6 *echo)
+{
+	struct packet *p = link_receive(echo->app.input[WIRE]);
+	struct ipv6 *ip = p->length > ETHERNET_HEADER ? request(echo, p) : NULL;
+
+	if (ip != NULL)
+		answer(echo, p, ip);
+	else
+		link_send(echo->app.output[INSIDE], p);
+}
+
 static void echo6_push(struct app *app)
 {
-	struct echo6 *echo = (struct echo6 *)app;
-	struct packet *burst[BURST];
-	uint32_t n, passing = 0;
+	uint32_t left;
 
 	link_move(app->input[INSIDE], app->output[WIRE], BURST);
-	n = link_receive_burst(app->input[WIRE], burst, app_push_room(app, app->input[WIRE]));
-	for (uint32_t i = 0; i < n; i++) {
-		const uint8_t *data = burst[i]->data;
-		struct ipv6 *ip = NULL;
-
-		if (__builtin_expect(((const struct ipv6 *)(data + ETHERNET_HEADER))->next_header == IP_ICMPV6, 0) &&
-			burst[i]->length > ETHERNET_HEADER && bytes_read16(data + ETHERNET_HEADER - 2) == ETHERNET_IPV6)
-			ip = request(echo, burst[i]);
-		if (ip != NULL)
-			answer(echo, burst[i], ip);
-		else
-			burst[passing++] = burst[i];
+	left = app_push_room(app, app->input[WIRE]);
+	while (left > 0) {
+		left -= run_pass(app->input[WIRE], app->output[INSIDE], left, is_plain);
+		if (left > 0) {
+			take((struct echo6 *)app);
+			left--;
+		}
 	}
-	link_send_burst(app->output[INSIDE], burst, passing);
 }
 
 const struct app_class ip_echo6_class = {

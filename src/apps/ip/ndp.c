@@ -1,5 +1,6 @@
 /* ndp -- an interface's IPv6 addresses and next hop on Ethernet: answer for the ones, find the other. source: RFC 4861, 7.2 */
 #include "apps/ip/neighbor.h"
+#include "apps/ip/run.h"
 
 struct ndp_app {
 	struct app app;
@@ -242,30 +243,40 @@ static void receive(struct ndp_app *ndp, struct packet *p)
 	packet_free(p);
 }
 
-/* Most packets are told apart by one byte, the next header. */
-static inline bool is_message(const struct packet *p)
+/* Nearly all packets are told apart by one byte, the next header. */
+static inline bool is_plain(const struct packet *p)
 {
 	const struct ipv6 *ip = (const struct ipv6 *)(p->data + ETHERNET_HEADER);
 
-	return __builtin_expect(ip->next_header == IP_ICMPV6, 0) && p->length > ETHERNET_HEADER + IPV6_HEADER &&
-		bytes_read16(p->data + ETHERNET_HEADER - 2) == ETHERNET_IPV6 && p->data[ETHERNET_HEADER] >> 4 == 6 && ndp_is_message(ip);
+	return ip->next_header != IP_ICMPV6 || bytes_read16(p->data + ETHERNET_HEADER - 2) != ETHERNET_IPV6;
+}
+
+/* Take the first packet from the wire, which may be a message. */
+static void take(struct ndp_app *ndp)
+{
+	struct packet *p = link_receive(ndp->app.input[WIRE]);
+	const struct ipv6 *ip = (const struct ipv6 *)(p->data + ETHERNET_HEADER);
+
+	if (p->length > ETHERNET_HEADER + IPV6_HEADER && ipv6_parse((const uint8_t *)ip, IPV6_HEADER) != NULL && ndp_is_message(ip))
+		receive(ndp, p);
+	else
+		link_send(ndp->app.output[INSIDE], p);
 }
 
 static void ndp_push(struct app *app)
 {
 	struct ndp_app *ndp = (struct ndp_app *)app;
-	struct packet *burst[BURST];
-	uint32_t n, passing = 0;
+	uint32_t left;
 
 	ask(ndp);
-	n = link_receive_burst(app->input[WIRE], burst, app_push_room(app, app->input[WIRE]));
-	for (uint32_t i = 0; i < n; i++) {
-		if (is_message(burst[i]))
-			receive(ndp, burst[i]);
-		else
-			burst[passing++] = burst[i];
+	left = app_push_room(app, app->input[WIRE]);
+	while (left > 0) {
+		left -= run_pass(app->input[WIRE], app->output[INSIDE], left, is_plain);
+		if (left > 0) {
+			take(ndp);
+			left--;
+		}
 	}
-	link_send_burst(app->output[INSIDE], burst, passing);
 	neighbor_send(app, &ndp->neighbor, ETHERNET_IPV6);
 }
 

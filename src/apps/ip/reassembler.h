@@ -1,8 +1,7 @@
 #pragma once
 /* reassembler -- what ip.reassemble4 and ip.reassemble6 share: fragments are held until their datagram is complete, or has no
  * more time, or must make room. */
-#include "core/core.h"
-#include "lib/lib.h"
+#include "apps/ip/run.h"
 
 /* Counters and reasons of both apps, in this order, and the ports. */
 enum { NEEDS_REASSEMBLY, REASSEMBLED, UNNEEDED, INVALID_DATAGRAMS, EVICTED_DATAGRAMS, LATE_DATAGRAMS, ERRORS };
@@ -79,8 +78,7 @@ void reassembler_expire(struct reassembler *reassembler);
 /* Take the first packet of the input, which may be a fragment; needs: room for one packet on the output */
 void reassembler_take(struct reassembler *reassembler);
 
-/* The packets that need nothing pass: `is_plain` says which, from a packet whose first cache line has been fetched. This is
- * compiled into each app, so that the test is inlined. */
+/* The packets that need nothing pass: `is_plain` says which, and is inlined. */
 static inline __attribute__((always_inline)) void reassembler_push(struct reassembler *reassembler, bool (*is_plain)(const struct packet *p))
 {
 	struct app *app = &reassembler->app;
@@ -90,19 +88,8 @@ static inline __attribute__((always_inline)) void reassembler_push(struct reasse
 	if (reassembler->table->count > 0)
 		reassembler_expire(reassembler);
 	while (left > 0 && link_room(output) > 0) {
-		uint32_t n = left < link_room(output) ? left : link_room(output), plain = 0;
-		uint64_t bytes = 0;
+		uint32_t n = left < link_room(output) ? left : link_room(output), plain = run_pass(input, output, n, is_plain);
 
-		for (; plain < n; plain++) {
-			const struct packet *p = link_peek(input, plain);
-
-			if (plain + PACKET_PREFETCH < n)
-				__builtin_prefetch(link_peek(input, plain + PACKET_PREFETCH)->data);
-			if (__builtin_expect(!is_plain(p), 0))
-				break;
-			bytes += p->length;
-		}
-		link_pass(input, output, plain, bytes);
 		app->counter[UNNEEDED] += plain;
 		left -= plain;
 		if (plain < n) {

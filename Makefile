@@ -156,6 +156,18 @@ SOURCES := \
 	src/apps/filter/conntrack_frame.c \
 	src/apps/filter/conntrack_table.c \
 	src/apps/filter/conntrack_tcp.c \
+	src/apps/intel/intel_port.c \
+	src/apps/intel/intel_port_open.c \
+	src/apps/intel/intel_port_watch.c \
+	src/apps/intel/intel_receive.c \
+	src/apps/intel/intel_register.c \
+	src/apps/intel/intel_transmit.c \
+	src/apps/intel/ixgbe.c \
+	src/apps/intel/ixgbe_init.c \
+	src/apps/intel/ixgbe_link.c \
+	src/apps/intel/ixgbe_receive.c \
+	src/apps/intel/ixgbe_stats.c \
+	src/apps/intel/ixgbe_transmit.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \

@@ -16,6 +16,7 @@
 	X(basic_split) \
 	X(basic_tee) \
 	X(basic_truncate) \
+	X(intel_ixgbe) \
 	X(ip_arp) \
 	X(ip_echo4) \
 	X(ip_echo6) \

@@ -1,0 +1,254 @@
+/* intel_port -- an instance in its worker. See intel_port.h. */
+#include "apps/intel/intel_port.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { STANDARD_MTU = 2026 };           /* 2,048 bytes of a standard packet, less Ethernet header and two tags */
+
+const char *const intel_counters[] = { "missed", "no-descriptor", "crc-errors", "length-errors", "link-changes", "link-mbps",
+	"queue-resets", "card-resets", NULL };
+const char *const intel_reasons[] = { "too-long", "malformed", "link-down", "hang", "gone", "gso", "metadata", "no-packet", NULL };
+
+const struct intel_driver *const intel_drivers[] = { &ixgbe_driver, NULL };
+
+static uint8_t packet_size(const struct intel_port *port)
+{
+	return port->mtu > STANDARD_MTU ? PACKET_JUMBO : PACKET_STANDARD;
+}
+
+/* Both rings full; packets on their way out may be of any size, but those were another's to declare. */
+void intel_port_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
+{
+	const struct intel_port *port = (const struct intel_port *)app;
+
+	holds[packet_size(port)] += port->receive_ring + BURST;
+	holds[PACKET_STANDARD] += port->transmit_ring + BURST;
+}
+
+int intel_port_bind(struct intel_port *port)
+{
+	struct intel_receive *r = &port->receive;
+	struct intel_transmit *t = &port->transmit;
+
+	r->ring = port->rings->receive;
+	r->mask = port->receive_ring - 1;
+	r->size = packet_size(port);
+	r->room = r->size == PACKET_JUMBO ? 10240 : 2048;
+	r->packet = calloc(port->receive_ring, sizeof(*r->packet));
+	t->ring = port->rings->transmit;
+	t->mask = port->transmit_ring - 1;
+	t->longest = port->mtu + 22;
+	t->packet = calloc(port->transmit_ring, sizeof(*t->packet));
+	t->last = calloc(port->transmit_ring, sizeof(*t->last));
+	if (r->packet == NULL || t->packet == NULL || t->last == NULL)
+		return nf_fail(ENOMEM, "app '%s': no memory for rings", port->app.name);
+	port->driver->bind(port);
+	return 0;
+}
+
+/* Map what a key's descriptor reaches. */
+static void *map(const struct intel_port *port, const char *what, size_t bytes, int code)
+{
+	void *at;
+
+	if (code < 0)
+		return NULL;
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, code, 0);
+	close(code);
+	if (at != MAP_FAILED)
+		return at;
+	nf_fail(errno, "app '%s': the %s of %s cannot be mapped: %s", port->app.name, what, port->pci, strerror(errno));
+	return NULL;
+}
+
+/* Registers and rings. fails: -EIO with nf_error(); retire undoes what was done */
+static int map_all(struct intel_port *port)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "queue:%s/%u", port->pci, port->queue);
+	port->rings = map(port, "rings", MEMORY_PAGE, resource_open(key));
+	if (port->rings == NULL)
+		return -EIO;
+	port->registers_bytes = port->rings->registers;
+	port->kind = port->rings->kind;
+	snprintf(key, sizeof(key), "card:%s", port->pci);
+	port->registers = map(port, "registers", port->registers_bytes, resource_open(key));
+	return port->registers != NULL ? 0 : -EIO;
+}
+
+/* Wait for the link, when that is wanted; not for ever, and without failing: a cable may be plugged in later. */
+static void wait_for_link(struct intel_port *port)
+{
+	uint64_t until = clock_system_ns() + port->wait_ns;
+
+	while (port->wait_ns > 0 && port->driver->speed(port) == 0) {
+		if (clock_system_ns() >= until) {
+			log_warn("app '%s': card %s still has no link", port->app.name, port->pci);
+			return;
+		}
+		intel_pause(1000);
+	}
+}
+
+/* Whether the queue of `old` can go on as it is. */
+static bool is_same_queue(const struct intel_port *port, const struct intel_port *old)
+{
+	return strcmp(port->pci, old->pci) == 0 && port->queue == old->queue && port->receive_ring == old->receive_ring &&
+		port->transmit_ring == old->transmit_ring && packet_size(port) == packet_size(old);
+}
+
+static int find_driver(struct intel_port *port)
+{
+	for (uint32_t i = 0; intel_drivers[i] != NULL; i++)
+		if (intel_drivers[i]->class == port->app.class)
+			port->driver = intel_drivers[i];
+	nf_assert(port->driver != NULL, "no driver for %s", port->app.class->name);
+	return 0;
+}
+
+int intel_port_prepare(struct app *app, const struct app *old)
+{
+	struct intel_port *port = (struct intel_port *)app;
+	int code = find_driver(port);
+
+	if (code == 0)
+		code = map_all(port);
+	if (code == 0)
+		code = intel_port_bind(port);
+	if (code < 0) {
+		char text[ERROR_TEXT];
+
+		snprintf(text, sizeof(text), "%s", nf_error());
+		intel_port_retire(app);
+		return nf_fail(-code, "%s", text);
+	}
+	if (old == NULL)
+		wait_for_link(port);
+	return 0;
+}
+
+/* Take over a queue that goes on: its rings, and what is in them. */
+static void take_over(struct intel_port *port, struct intel_port *old)
+{
+	struct intel_receive receive = port->receive;
+	struct intel_transmit transmit = port->transmit;
+	uint32_t longest = transmit.longest;
+
+	port->receive = old->receive;
+	port->transmit = old->transmit;
+	/* What was made for a queue of its own goes with the old instance; what differs by parameters is new. */
+	port->receive.tail = receive.tail;
+	port->transmit.tail = transmit.tail;
+	port->transmit.longest = longest;
+	port->receive.ring = receive.ring;
+	port->transmit.ring = transmit.ring;
+	old->receive = receive;
+	old->transmit = transmit;
+	port->runs = old->runs;
+	port->gone = old->gone;
+	port->mbps = old->mbps;
+	old->runs = false;
+}
+
+void intel_port_commit(struct app *app, struct app *old_app)
+{
+	struct intel_port *port = (struct intel_port *)app, *old = (struct intel_port *)old_app;
+
+	if (old != NULL && is_same_queue(port, old)) {
+		take_over(port, old);
+		if (port->runs)
+			port->driver->configure(port);
+		return;
+	}
+	if (old != NULL && strcmp(port->pci, old->pci) == 0)
+		intel_port_stop(old_app);
+	port->mbps = port->driver->speed(port);
+	port->app.counter[INTEL_LINK_MBPS] = port->mbps;
+	intel_port_begin(port);
+}
+
+void intel_port_stop(struct app *app)
+{
+	struct intel_port *port = (struct intel_port *)app;
+
+	intel_port_rest(port, app_reason(app, APP_REASON_STOP));
+}
+
+void intel_port_retire(struct app *app)
+{
+	struct intel_port *port = (struct intel_port *)app;
+
+	if (port->registers != NULL)
+		munmap((void *)(uintptr_t)port->registers, port->registers_bytes);
+	if (port->rings != NULL)
+		munmap(port->rings, MEMORY_PAGE);
+	free(port->receive.packet);
+	free(port->transmit.packet);
+	free(port->transmit.last);
+}
+
+/* Nothing comes from a card whose output leads nowhere. */
+void intel_port_link(struct app *app)
+{
+	app->ended = app->output[0] == NULL;
+}
+
+void intel_port_pull(struct app *app)
+{
+	struct intel_port *port = (struct intel_port *)app;
+	struct packet *burst[BURST];
+	uint32_t n;
+
+	if (!port->runs || app->output[0] == NULL)
+		return;
+	n = intel_receive(&port->receive, app, burst, app_pull_room(app));
+	intel_refill(&port->receive, false);
+	link_send_burst(app->output[0], burst, n);
+}
+
+void intel_port_push(struct app *app)
+{
+	struct intel_port *port = (struct intel_port *)app;
+
+	if (__builtin_expect(port->runs && port->mbps != 0, 1)) {
+		intel_send(&port->transmit, app, app->input[0]);
+		return;
+	}
+	for (uint32_t n = link_waiting(app->input[0]); n > 0; n--)
+		app_drop(app, port->gone ? INTEL_GONE : INTEL_LINK_DOWN, link_receive(app->input[0]));
+}
+
+void intel_port_tick(struct app *app)
+{
+	struct intel_port *port = (struct intel_port *)app;
+
+	if (port->runs && (port->transmit.clean != port->transmit.next || port->transmit.pending != NULL)) {
+		if (port->transmit.pending != NULL)
+			intel_send(&port->transmit, app, app->input[0]);
+		else
+			intel_reclaim(&port->transmit, app);
+	}
+	if (port->runs && port->receive.filled - port->receive.next < port->receive.mask / 2)
+		intel_refill(&port->receive, true);     /* the worker had no packets left */
+	intel_port_watch(port);
+}
+
+uint32_t intel_port_held(const struct app *app)
+{
+	return intel_held(&((const struct intel_port *)app)->transmit);
+}
+
+uint32_t intel_port_posted(const struct app *app)
+{
+	return intel_posted(&((const struct intel_port *)app)->receive);
+}
+
+/* Half a ring of the shortest frames, 84 bytes each on the wire. */
+uint64_t intel_port_sleep_limit(const struct app *app)
+{
+	const struct intel_port *port = (const struct intel_port *)app;
+
+	return port->receive_ring / 2 * (port->mbps > 1000 || port->mbps == 0 ? 67 : 672);
+}

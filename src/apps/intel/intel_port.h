@@ -1,0 +1,121 @@
+#pragma once
+/* intel_port -- what the apps of this folder have in common: an app instance is one queue pair of a card.
+ *
+ *      supervisor                                          worker
+ *      resources   "card:ADDRESS", "queue:ADDRESS/N"
+ *      open card   lock, reset, bus mastering on, set up
+ *      open queue  memory for its rings ------------------> prepare: map registers and rings
+ *                                                           commit: start the queue      pull, push, tick
+ *      quiesce     (the worker died) stop the queue         stop: stop the queue, free its packets
+ *      close       stop, bus mastering off, give back
+ *
+ * What differs between the families is in struct intel_driver, a handful of functions in the order of the datasheet's chapters. */
+#include "apps/intel/intel_device.h"
+#include "apps/intel/intel_ring.h"
+
+enum { INTEL_QUEUES = 16 };             /* of a card that several instances may have */
+enum intel_rss { INTEL_RSS_ADDRESSES, INTEL_RSS_TCP, INTEL_RSS_TCP_UDP };
+
+enum intel_counter { INTEL_MISSED, INTEL_NO_DESCRIPTOR, INTEL_CRC_ERRORS, INTEL_LENGTH_ERRORS, INTEL_LINK_CHANGES, INTEL_LINK_MBPS,
+	INTEL_QUEUE_RESETS, INTEL_CARD_RESETS };
+
+/* The memory of a queue: a huge page of its own. */
+struct intel_rings {
+	uint64_t iova;                  /* of this struct; written by memory_dma_ring */
+	uint32_t registers;             /* bytes of the card's registers */
+	uint32_t kind;                  /* enum intel_kind */
+	uint8_t padding[4096 - 16];
+	struct intel_descriptor receive[INTEL_RING_MOST], transmit[INTEL_RING_MOST];
+};
+
+struct intel_driver;
+
+struct intel_port {
+	struct app app;
+	/* Parameters. */
+	const char *pci;
+	uint32_t queue, mtu, receive_ring, transmit_ring, rss;
+	uint64_t wait_ns;
+	bool promiscuous, flow_control, vlan, has_mac;
+	uint8_t mac[6];
+	struct rate rate_limit;
+
+	const struct intel_driver *driver;
+	uint32_t kind;                  /* enum intel_kind */
+	volatile uint8_t *registers;
+	uint32_t registers_bytes;
+	struct intel_rings *rings;
+	struct intel_receive receive;
+	struct intel_transmit transmit;
+	bool runs;                      /* the queue is on */
+	bool gone;                      /* the card answers all ones */
+	uint32_t mbps;                  /* of the link; 0: down */
+	uint64_t look_at, progress_at, restart_at;      /* clock_now(): of the next look; the transmitter moved last; try again */
+	uint32_t seen_head, hangs;      /* when it was looked at last; hangs one after the other */
+};
+
+struct intel_driver {
+	const struct app_class *class;
+	uint32_t queues;                /* that instances may use */
+	uint32_t status, longest_mtu;   /* offset of a register that never reads as all ones */
+	/* Registers for `nf regs`; name NULL at the end. */
+	const struct intel_register *table;
+
+	/* Bring a card of unknown state to rest; bus mastering may be off. fails: -errno with nf_error() */
+	int (*reset)(struct intel_port *port);
+	/* Set everything up but the queues; the card may send and receive afterwards. */
+	int (*setup)(struct intel_port *port);
+	/* What may change while the card runs: filters, lengths, RSS, address. */
+	void (*configure)(struct intel_port *port);
+	/* Fill in the formats of descriptors and the places of tails. */
+	void (*bind)(struct intel_port *port);
+	/* Start the queue, whose rings are empty; stop it: the card no longer touches its memory. */
+	int (*start)(struct intel_port *port);
+	int (*stop)(struct intel_port *port);
+	/* Of the link, in Mb/s; 0 when it is down. */
+	uint32_t (*speed)(struct intel_port *port);
+	/* Whether the queue is on; another instance may have reset the card. */
+	bool (*is_on)(struct intel_port *port);
+	uint32_t (*head)(struct intel_port *port);      /* of the transmit ring */
+	/* Add the card's counters to the app's; what is read is cleared there. */
+	void (*count)(struct intel_port *port);
+	/* Spread what is received over the queues that are on; but for `without`. UINT32_MAX: all. */
+	void (*spread)(struct intel_port *port, uint32_t without);
+};
+
+extern const struct intel_driver ixgbe_driver;
+
+/* NULL at the end. */
+extern const struct intel_driver *const intel_drivers[];
+
+extern const char *const intel_counters[], *const intel_reasons[];
+
+/* The functions of a class. */
+void intel_port_check(const struct app *app, struct errors *errors);
+void intel_port_resources(const struct app *app, struct resources *resources);
+int intel_port_open(const struct app *app, const char *key);
+int intel_port_quiesce(const struct app *app, const char *key, int fd);
+void intel_port_close(const struct app *app, const char *key, int fd);
+void intel_port_holds(const struct app *app, uint32_t holds[PACKET_SIZES]);
+int intel_port_prepare(struct app *app, const struct app *old);
+void intel_port_commit(struct app *app, struct app *old);
+void intel_port_stop(struct app *app);
+void intel_port_retire(struct app *app);
+void intel_port_link(struct app *app);
+void intel_port_pull(struct app *app);
+void intel_port_push(struct app *app);
+void intel_port_tick(struct app *app);
+uint32_t intel_port_held(const struct app *app);
+uint32_t intel_port_posted(const struct app *app);
+uint64_t intel_port_sleep_limit(const struct app *app);
+
+/* intel_port_watch.c: what tick does: link, counters, hangs, a card that vanished. */
+void intel_port_watch(struct intel_port *port);
+/* Take a queue that runs to rest, and free its packets under a reason; a card that does not obey is reset. */
+void intel_port_rest(struct intel_port *port, uint32_t reason);
+/* Start a queue at rest. gives: false: it is tried again later */
+bool intel_port_begin(struct intel_port *port);
+
+/* Point the port at its rings and registers, the queue being at rest: prepare does it, and so do benchmarks, whose card is memory.
+ *   fails: -ENOMEM */
+int intel_port_bind(struct intel_port *port) __attribute__((warn_unused_result));

@@ -1,0 +1,188 @@
+/* intel_port_watch -- a queue's start and end, and what is looked at while it runs. See intel_port.h. */
+#include "apps/intel/intel_port.h"
+
+#define LOOK_NS 100000000ULL            /* from look to look: link, counters, progress */
+#define HANG_NS 1000000000ULL           /* for so long the transmitter may stand still while descriptors wait */
+enum {
+	DRAIN_US = 20000,               /* for what waits in the transmit ring, at the end: 4,096 frames of 1,518 bytes take 5 ms */
+	HANGS_MOST = 2                  /* resets of the queue one after the other; then the card is reset */
+};
+
+/* All ones come from an empty slot. */
+static bool is_gone(struct intel_port *port)
+{
+	return intel_read(port->registers, port->driver->status) == UINT32_MAX;
+}
+
+/* Let the card finish what it has, as far as it is sending at all. */
+static void drain(struct intel_port *port)
+{
+	uint64_t until = clock_system_ns() + DRAIN_US * 1000ULL;
+
+	while (port->mbps != 0 && port->transmit.clean != port->transmit.next && clock_system_ns() < until) {
+		intel_reclaim(&port->transmit, &port->app);
+		intel_pause(5);
+	}
+}
+
+/* Frames that the card has received and nobody has fetched. */
+static void drop_received(struct intel_port *port, uint32_t reason)
+{
+	struct packet *burst[BURST];
+	uint32_t n;
+
+	while ((n = intel_receive(&port->receive, &port->app, burst, BURST)) > 0)
+		app_drop_burst(&port->app, reason, burst, n);
+}
+
+/* The card's every queue, and then the whole of it, anew. */
+static int reset_card(struct intel_port *port)
+{
+	int code = port->driver->reset(port);
+
+	port->app.counter[INTEL_CARD_RESETS]++;
+	return code < 0 ? code : port->driver->setup(port);
+}
+
+static void free_packets(struct intel_port *port, uint32_t reason)
+{
+	drop_received(port, reason);
+	intel_receive_empty(&port->receive);
+	intel_transmit_empty(&port->transmit, &port->app, reason);
+	port->runs = false;
+}
+
+void intel_port_rest(struct intel_port *port, uint32_t reason)
+{
+	if (!port->runs)
+		return;
+	if (!is_gone(port)) {
+		port->driver->spread(port, port->queue);
+		if (reason != INTEL_HANG)
+			drain(port);
+		if (port->driver->stop(port) < 0) {
+			log_error("app '%s': %s; the card is reset", port->app.name, nf_error());
+			if (reset_card(port) < 0)
+				log_error("app '%s': %s", port->app.name, nf_error());
+		}
+	}
+	free_packets(port, reason);
+}
+
+bool intel_port_begin(struct intel_port *port)
+{
+	if (port->driver->start(port) < 0) {
+		log_warn("app '%s': %s; it is tried again", port->app.name, nf_error());
+		port->restart_at = clock_now() + HANG_NS;
+		port->app.down = true;
+		return false;
+	}
+	port->runs = true;
+	port->app.down = false;
+	intel_refill(&port->receive, true);
+	port->driver->spread(port, UINT32_MAX);
+	port->progress_at = clock_now();
+	return true;
+}
+
+static void look_at_link(struct intel_port *port)
+{
+	uint32_t mbps = port->driver->speed(port);
+
+	if (mbps == port->mbps)
+		return;
+	if (mbps != 0)
+		log_info("app '%s': the link of %s is up, %u Mb/s", port->app.name, port->pci, mbps);
+	else
+		log_warn("app '%s': the link of %s is down", port->app.name, port->pci);
+	port->mbps = mbps;
+	port->app.counter[INTEL_LINK_MBPS] = mbps;
+	port->app.counter[INTEL_LINK_CHANGES]++;
+	port->progress_at = clock_now();
+	/* Limits are parts of the link's speed. */
+	port->driver->configure(port);
+}
+
+/* The queue stands still: reset it; when that did not help, the card. */
+static void end_hang(struct intel_port *port)
+{
+	port->hangs++;
+	log_warn("app '%s': queue %u of %s has not sent for a second, %u frames wait; %s is reset", port->app.name, port->queue,
+		port->pci, port->transmit.next - port->transmit.clean, port->hangs > HANGS_MOST ? "the card" : "the queue");
+	if (port->hangs > HANGS_MOST) {
+		port->hangs = 0;
+		if (reset_card(port) < 0)
+			log_error("app '%s': %s", port->app.name, nf_error());
+		free_packets(port, INTEL_HANG);
+	} else {
+		port->app.counter[INTEL_QUEUE_RESETS]++;
+		intel_port_rest(port, INTEL_HANG);
+	}
+	intel_port_begin(port);
+}
+
+static void look_at_progress(struct intel_port *port)
+{
+	uint32_t head;
+
+	if (port->transmit.clean == port->transmit.next || port->mbps == 0) {
+		port->progress_at = clock_now();
+		return;
+	}
+	head = port->driver->head(port);
+	if (head != port->seen_head) {
+		port->seen_head = head;
+		port->progress_at = clock_now();
+		port->hangs = 0;
+	} else if (clock_now() - port->progress_at >= HANG_NS) {
+		end_hang(port);
+	}
+}
+
+/* The card is not there any more: nothing can write to its packets. */
+static void vanish(struct intel_port *port)
+{
+	log_error("app '%s': card %s has vanished; the app stops", port->app.name, port->pci);
+	port->gone = true;
+	port->app.down = true;
+	port->mbps = 0;
+	port->app.counter[INTEL_LINK_MBPS] = 0;
+	free_packets(port, INTEL_GONE);
+}
+
+static void count(struct intel_port *port)
+{
+	uint64_t *counter = port->app.counter;
+	uint64_t before = counter[INTEL_MISSED] + counter[INTEL_NO_DESCRIPTOR] + counter[INTEL_CRC_ERRORS] + counter[INTEL_LENGTH_ERRORS];
+
+	port->driver->count(port);
+	port->app.lost_outside += counter[INTEL_MISSED] + counter[INTEL_NO_DESCRIPTOR] + counter[INTEL_CRC_ERRORS] +
+		counter[INTEL_LENGTH_ERRORS] - before;
+}
+
+void intel_port_watch(struct intel_port *port)
+{
+	uint64_t now = clock_now();
+
+	if (port->gone || now < port->look_at)
+		return;
+	port->look_at = now + LOOK_NS;
+	if (is_gone(port)) {
+		vanish(port);
+		return;
+	}
+	if (port->runs && !port->driver->is_on(port)) {
+		log_warn("app '%s': queue %u of %s was switched off by a reset of the card; it is started again", port->app.name,
+			port->queue, port->pci);
+		free_packets(port, INTEL_HANG);
+	}
+	if (!port->runs && now >= port->restart_at)
+		intel_port_begin(port);
+	if (!port->runs)
+		return;
+	look_at_link(port);
+	count(port);
+	look_at_progress(port);
+	if (port->runs)
+		port->driver->spread(port, UINT32_MAX);
+}

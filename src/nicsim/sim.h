@@ -340,6 +340,8 @@ bool sim_receive_waits(struct sim_card *card);
 
 /* The driver gave descriptors from..to to a receive, transmit queue. */
 void sim_receive_given(struct sim_queue *queue, uint32_t from, uint32_t to);
+/* A queue is switched off: its buffers are the driver's again. */
+void sim_receive_forget(struct sim_queue *queue);
 void sim_transmit_given(struct sim_queue *queue, uint32_t from, uint32_t to);
 
 /* Send what waits, at most `budget` packets of each queue. gives: whether anything was sent */

@@ -89,6 +89,16 @@ void sim_receive_given(struct sim_queue *queue, uint32_t from, uint32_t to)
 		check_given(queue, i);
 }
 
+void sim_receive_forget(struct sim_queue *queue)
+{
+	for (uint32_t i = queue->head; queue->count > 0 && i != queue->tail; i = i + 1 == queue->count ? 0 : i + 1) {
+		const uint64_t *d = sim_dma(queue->card, queue->base + (uint64_t)i * DESCRIPTOR, DESCRIPTOR, "a receive descriptor");
+
+		if (d != NULL)
+			take(queue->card, d[0]);
+	}
+}
+
 /* --- descriptors ------------------------------------------------------------------------------------------------------- */
 
 /* What both formats say of a frame: status bits 0 to 10. */

@@ -75,6 +75,8 @@ void sim_ring_enable(struct sim_queue *queue, bool wants)
 		queue->enable_ns = card->sim->now_ns + card->faults.enable_delay_ns;
 		note_active(queue);
 	} else if (!wants) {
+		if (queue->enabled && !queue->is_transmit)
+			sim_receive_forget(queue);
 		queue->enabled = queue->wanted = false;
 	}
 	/* ENABLE reads the queue's state, not what was written. */

@@ -69,7 +69,7 @@ struct intel_driver {
 	void (*configure)(struct intel_port *port);
 	/* Fill in the formats of descriptors and the places of tails. */
 	void (*bind)(struct intel_port *port);
-	/* Start the queue, whose rings are empty; stop it: the card no longer touches its memory. */
+	/* Start the queue, whose rings are empty, with packets to receive into; stop it: the card no longer touches its memory. */
 	int (*start)(struct intel_port *port);
 	int (*stop)(struct intel_port *port);
 	/* Of the link, in Mb/s; 0 when it is down. */

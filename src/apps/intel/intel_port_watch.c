@@ -73,14 +73,14 @@ bool intel_port_begin(struct intel_port *port)
 {
 	if (port->driver->start(port) < 0) {
 		log_warn("app '%s': %s; it is tried again", port->app.name, nf_error());
+		if (port->driver->stop(port) == 0)
+			intel_receive_empty(&port->receive);
 		port->restart_at = clock_now() + HANG_NS;
 		port->app.down = true;
 		return false;
 	}
 	port->runs = true;
 	port->app.down = false;
-	intel_refill(&port->receive, true);
-	port->driver->spread(port, UINT32_MAX);
 	port->progress_at = clock_now();
 	return true;
 }

@@ -21,6 +21,7 @@
 enum {
 	INTEL_RING_LEAST = 64, INTEL_RING_MOST = 4096,  /* descriptors; a power of two */
 	INTEL_REFILL = 32,              /* descriptors are filled in bursts of at least so many */
+	INTEL_REPORT = 32,              /* at most so many are sent without a report that is asked for */
 	INTEL_SHORTEST = 60             /* bytes of a frame on the wire, without the FCS: shorter ones are padded */
 };
 

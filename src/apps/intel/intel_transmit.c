@@ -39,13 +39,21 @@ static inline void post(struct intel_transmit *t, uint32_t total, struct packet 
 	d->high = t->command | p->length * t->unit;
 }
 
-/* Ask for a report on the last of the descriptors from `first` on, then ring the doorbell. */
+/* Ask for a report on the last of the descriptors from `first` on. */
+static inline void ask_report(struct intel_transmit *t, uint32_t first, uint32_t end)
+{
+	t->last[first & t->mask] = end - 1;
+	t->ring[(end - 1) & t->mask].high |= t->command_last;
+}
+
+/* Give the card what is new: a report for every so many descriptors, one doorbell. */
 static inline void commit(struct intel_transmit *t, uint32_t first, uint32_t end)
 {
 	if (end == first)
 		return;
-	t->last[first & t->mask] = end - 1;
-	t->ring[(end - 1) & t->mask].high |= t->command_last;
+	for (; end - first > INTEL_REPORT; first += INTEL_REPORT)
+		ask_report(t, first, first + INTEL_REPORT);
+	ask_report(t, first, end);
 	t->next = end;
 	intel_write_barrier();
 	*t->tail = end & t->mask;

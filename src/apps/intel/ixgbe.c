@@ -49,11 +49,18 @@ static void bind(struct intel_port *port)
 	port->transmit.unit = 1 | 1ULL << 46;
 }
 
+/* 4.6.7: the receiver is switched on last, by the first queue of all: before that frames would find no descriptors. */
 static int start(struct intel_port *port)
 {
-	int code = ixgbe_receive_start(port);
+	int code = ixgbe_transmit_start(port);
 
-	return code < 0 ? code : ixgbe_transmit_start(port);
+	if (code == 0)
+		code = ixgbe_receive_start(port);
+	if (code < 0)
+		return code;
+	intel_refill(&port->receive, true);
+	ixgbe_receive_spread(port, UINT32_MAX);
+	return ixgbe_receive_enable(port);
 }
 
 /* Both are told to stop, even if the first one does not obey. */

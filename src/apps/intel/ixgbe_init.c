@@ -73,10 +73,7 @@ int ixgbe_setup(struct intel_port *port)
 	/* 4.6.7 "Receive Initialization", but for queues, which come and go (4.6.7.1). */
 	ixgbe_receive_setup(port);
 	/* 4.6.8 "Transmit Initialization". */
-	code = ixgbe_transmit_setup(port);
-	if (code == 0)
-		code = ixgbe_receive_enable(port);
-	return code;
+	return ixgbe_transmit_setup(port);
 }
 
 void ixgbe_configure(struct intel_port *port)

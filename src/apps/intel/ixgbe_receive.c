@@ -102,6 +102,8 @@ int ixgbe_receive_enable(struct intel_port *port)
 {
 	volatile uint8_t *registers = port->registers;
 
+	if (intel_read(registers, IXGBE_RXCTRL) & IXGBE_RXCTRL_RXEN)
+		return 0;
 	intel_set(registers, IXGBE_SECRXCTRL, IXGBE_SECRXCTRL_RX_DIS);
 	if (!intel_wait(registers, IXGBE_SECRXSTAT, IXGBE_SECRXSTAT_SECRX_RDY, IXGBE_SECRXSTAT_SECRX_RDY, SECURITY_US))
 		return nf_fail(ETIMEDOUT, "card %s: its receive path does not run empty", port->pci);

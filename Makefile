@@ -345,6 +345,7 @@ SOURCES := \
 	src/program/bench/table.c \
 	src/program/bench/turns.c \
 	src/program/bench/workers.c \
+	src/program/bench/xdp.c \
 	src/program/capture.c \
 	src/program/check.c \
 	src/program/control.c \

@@ -8,6 +8,7 @@ static const double SECONDS = 0.2;      /* of one run */
 enum { RUNS = 5, RUN_MOST = 60 };       /* runs of a case; seconds that a run may take */
 
 #define BENCHMARKS(X) X(basic) X(hop) X(idle) X(interlink) X(ip) X(link) X(memory) X(pcap) X(reload) X(table) X(tables) X(workers)
+#define BENCHMARKS(X) X(basic) X(hop) X(idle) X(interlink) X(link) X(memory) X(pcap) X(reload) X(table) X(tables) X(workers) X(xdp)
 #define DECLARE(name) extern const struct benchmark name##_benchmark;
 BENCHMARKS(DECLARE)
 #define LIST(name) &name##_benchmark,
@@ -15,7 +16,7 @@ static const struct benchmark *const table[] = { BENCHMARKS(LIST) NULL };
 
 struct request {
 	bool wanted[sizeof(table) / sizeof(*table)];
-	uint64_t runs, run_ns;          /* run_ns 0: as the benchmark says */
+	uint64_t runs, run_ns;          /* 0: as the benchmark says */
 	bool json;
 };
 
@@ -40,7 +41,7 @@ static bool want(const struct options *options, struct request *request, const c
 /* Read what the user asked for; false after a message. */
 static bool read_request(const struct options *options, struct request *request)
 {
-	*request = (struct request){ .runs = RUNS, .json = options_has(options, "--json") };
+	*request = (struct request){ .json = options_has(options, "--json") };
 	if (!options_number(options, "--runs", 1, BENCH_RUNS, &request->runs) ||
 		!options_duration(options, "--seconds", &request->run_ns))
 		return false;
@@ -61,17 +62,24 @@ static int measure(const struct benchmark *benchmark, const struct request *requ
 {
 	struct bench_result *results = calloc(2 * BENCH_CASES, sizeof(*results));
 	double seconds = benchmark->seconds > 0 ? benchmark->seconds : SECONDS;
-	uint32_t count = 0;
+	uint32_t count = 0, runs = benchmark->runs > 0 ? benchmark->runs : RUNS;
 	int code = 0;
 
 	if (request->run_ns > 0)
 		seconds = (double)request->run_ns / 1e9;
+	if (request->runs > 0)
+		runs = (uint32_t)request->runs;
 	if (results == NULL)
 		return nf_fail(ENOMEM, "no memory for the results of %s", benchmark->name);
 	if (benchmark->prepare != NULL)
 		code = benchmark->prepare();
+	if (code == BENCH_SKIP) {
+		fprintf(stderr, "nf bench: %s left out: %s\n", benchmark->name, nf_error());
+		free(results);
+		return 0;
+	}
 	if (code >= 0) {
-		code = turns_run(benchmark, (uint32_t)request->runs, seconds, results, &count);
+		code = turns_run(benchmark, runs, seconds, results, &count);
 		if (benchmark->finish != NULL)
 			benchmark->finish();
 	}

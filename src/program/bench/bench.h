@@ -7,7 +7,8 @@
 enum {
 	BENCH_EXTRAS = 4,               /* further figures that a benchmark may report, at most */
 	BENCH_RUNS = 1000,              /* runs of a case, at most */
-	BENCH_CASES = 64                /* cases of a benchmark, at most */
+	BENCH_CASES = 64,               /* cases of a benchmark, at most */
+	BENCH_SKIP = 1                  /* it cannot run here */
 };
 
 /* One run of a case. */
@@ -45,7 +46,9 @@ struct benchmark {
 	const struct bench_case *cases;         /* name NULL at the end */
 	const char *const *extras;              /* names of further figures, NULL at the end; NULL: none */
 	double seconds;                         /* of one run, unless --seconds says otherwise; 0: the usual */
-	int (*prepare)(void);                   /* before the first case starts: files that the cases share; NULL: nothing */
+	uint32_t runs;                          /* of a case, unless --runs says otherwise; 0: the usual */
+	/* Before the first case starts: files that the cases share; NULL: nothing. gives: 0, or BENCH_SKIP with the reason in nf_error() */
+	int (*prepare)(void);
 	void (*finish)(void);                   /* undoes prepare */
 	/* Results that follow from those of the cases: fills at most `room` and gives how many. NULL: none. */
 	uint32_t (*derive)(const struct bench_result *results, uint32_t count, struct bench_result *derived, uint32_t room);

@@ -354,12 +354,12 @@ static struct bench_case cases[] = {
 	CASE("xdp-send-1500", 1500, SEND, XDP, "raw-send-1500"),
 	CASE("xdp-forward-1500", 1500, FORWARD, XDP, "raw-forward-1500"),
 	/* These are left out when there is no testpmd. */
-	CASE("testpmd-receive-64", 64, RECEIVE, TESTPMD, NULL),
-	CASE("testpmd-send-64", 64, SEND, TESTPMD, NULL),
-	CASE("testpmd-forward-64", 64, FORWARD, TESTPMD, NULL),
-	CASE("testpmd-receive-1500", 1500, RECEIVE, TESTPMD, NULL),
-	CASE("testpmd-send-1500", 1500, SEND, TESTPMD, NULL),
-	CASE("testpmd-forward-1500", 1500, FORWARD, TESTPMD, NULL),
+	CASE("dpdk-receive-64", 64, RECEIVE, TESTPMD, NULL),
+	CASE("dpdk-send-64", 64, SEND, TESTPMD, NULL),
+	CASE("dpdk-forward-64", 64, FORWARD, TESTPMD, NULL),
+	CASE("dpdk-receive-1500", 1500, RECEIVE, TESTPMD, NULL),
+	CASE("dpdk-send-1500", 1500, SEND, TESTPMD, NULL),
+	CASE("dpdk-forward-1500", 1500, FORWARD, TESTPMD, NULL),
 	{ 0 }
 };
 enum { OURS = 12, FIRST_XDP = 6 };

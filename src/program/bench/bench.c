@@ -7,8 +7,22 @@
 static const double SECONDS = 0.2;      /* of one run */
 enum { RUNS = 5, RUN_MOST = 60 };       /* runs of a case; seconds that a run may take */
 
-#define BENCHMARKS(X) X(basic) X(hop) X(idle) X(interlink) X(ip) X(link) X(memory) X(pcap) X(reload) X(table) X(tables) X(workers)
-#define BENCHMARKS(X) X(basic) X(hop) X(idle) X(interlink) X(link) X(memory) X(pcap) X(reload) X(table) X(tables) X(workers) X(xdp)
+/* The list ends with an empty line, so that adding a benchmark is a change of one line. */
+#define BENCHMARKS(X) \
+	X(basic) \
+	X(hop) \
+	X(idle) \
+	X(interlink) \
+	X(ip) \
+	X(link) \
+	X(memory) \
+	X(pcap) \
+	X(reload) \
+	X(table) \
+	X(tables) \
+	X(workers) \
+	X(xdp) \
+
 #define DECLARE(name) extern const struct benchmark name##_benchmark;
 BENCHMARKS(DECLARE)
 #define LIST(name) &name##_benchmark,

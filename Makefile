@@ -149,6 +149,7 @@ SOURCES := \
 	src/apps/ip/reassemble4.c \
 	src/apps/ip/reassemble6.c \
 	src/apps/ip/reassembler.c \
+	src/apps/filter/classify.c \
 	src/apps/filter/pcap.c \
 	src/apps/intel/intel_device.c \
 	src/apps/filter/conntrack.c \
@@ -332,11 +333,14 @@ SOURCES := \
 	src/program/bench/bare.c \
 	src/program/bench/basic.c \
 	src/program/bench/bench.c \
+	src/program/bench/classify.c \
+	src/program/bench/filter.c \
 	src/program/bench/hop.c \
 	src/program/bench/idle.c \
 	src/program/bench/ip.c \
 	src/program/bench/link.c \
 	src/program/bench/memory.c \
+	src/program/bench/mixed.c \
 	src/program/bench/pcap.c \
 	src/program/bench/reload.c \
 	src/program/bench/report.c \

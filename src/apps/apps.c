@@ -26,6 +26,7 @@
 	X(filter_conntrack) \
 	X(ip_reassemble4) \
 	X(ip_reassemble6) \
+	X(filter_classify) \
 	X(filter_pcap) \
 	X(pcap_reader) \
 	X(pcap_writer) \

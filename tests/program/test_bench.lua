@@ -15,6 +15,8 @@ end
 -- The cases that a benchmark must have; there may be more.
 local CASES = {
   basic = { "bare-32", "bare-512", "c", "c-1514", "c-imix", "c-many", "lua" },
+  classify = { "bpf", "native", "graph", "graph-10", "app-10" },
+  filter = { "bpf-0", "run-0", "native-0", "bpf-20", "run-20", "native-20", "graph", "graph-5", "app-hop", "app-0", "app-5", "app-20" },
   hop = { "c-1", "c-10", "c-per-hop", "lua-1", "lua-10", "lua-per-hop" },
   idle = { "busy", "adaptive", "adaptive-ring", "wait" },
   link = { "single", "burst", "move" },
@@ -31,7 +33,8 @@ local CASES = {
 -- Those that take gigabytes and minutes to set up are only listed here.
 local LARGE = { tables = true }
 -- What a case is compared with.
-local RATIOS = { basic = { c = "bare-", ["c-1514"] = "c", lua = "c" }, link = { burst = "single", move = "single" },
+local RATIOS = { filter = { ["native-5"] = "bpf-5", ["run-20"] = "bpf-20" }, classify = { native = "bpf" },
+  basic = { c = "bare-", ["c-1514"] = "c", lua = "c" }, link = { burst = "single", move = "single" },
   pcap = { ["read-64"] = "libpcap-read-64", ["read-64-ahead"] = "libpcap-read-64", ["write-1514"] = "libpcap-write-1514" } }
 -- Further figures.
 local EXTRAS = { reload = { "whole_ns" }, idle = { "p50_ns", "p99_ns", "cpu", "cpu_silent" } }

@@ -51,43 +51,41 @@ static void pcap_retire(struct app *app)
 	filter_delete(((struct pcap *)app)->filter);
 }
 
-/* Every packet gets the same answer: nobody looks at them. */
-static void push_all(struct pcap *pcap, uint32_t n)
+/* Every packet gets the same answer: nobody looks at them, and the other output does not matter. */
+static void push_all(struct pcap *pcap)
 {
 	struct app *app = &pcap->app;
-	struct packet *burst[BURST];
+	struct link *to = app->output[(pcap->filter->constant != 0) != pcap->invert ? OUTPUT : OTHERS];
+	uint32_t n = to != NULL ? link_move(app->input[0], to, BURST) : link_free(app->input[0], BURST);
 
 	app->counter[MATCHED] += pcap->filter->constant ? n : 0;
-	if ((pcap->filter->constant != 0) != pcap->invert) {
-		link_move(app->input[0], app->output[OUTPUT], n);
-	} else if (app->output[OTHERS] != NULL) {
-		link_move(app->input[0], app->output[OTHERS], n);
-	} else {
-		link_receive_burst(app->input[0], burst, n);
-		app_drop_burst(app, REJECTED, burst, n);
-	}
+	app->reason[REJECTED] += to == NULL ? n : 0;
 }
 
 static void pcap_push(struct app *app)
 {
 	struct pcap *pcap = (struct pcap *)app;
 	const struct filter *filter = pcap->filter;
+	uint32_t (*native)(const uint8_t *data, uint32_t length) = filter->native;
 	struct packet *burst[BURST], *passed[BURST];
-	uint32_t n = app_push_room(app, app->input[0]), passes = 0, invert = pcap->invert;
+	uint32_t n, passes = 0, invert = pcap->invert;
 
 	if (filter->constant >= 0) {
-		push_all(pcap, n);
+		push_all(pcap);
 		return;
 	}
+	n = app_push_room(app, app->input[0]);
 	link_receive_burst(app->input[0], burst, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet *p = burst[i];
 		uint32_t pass;
 
+		if (i + PACKET_PREFETCH < n)
+			__builtin_prefetch(burst[i + PACKET_PREFETCH]->data);
 		/* The filter is to see the frame as it was on the wire. */
 		if (__builtin_expect(p->meta.flags & PACKET_VLAN, 0))
 			offload_insert_tag(p);
-		pass = filter_match(filter, p->data, p->length) ^ invert;
+		pass = (native != NULL ? native(p->data, p->length) : filter_run(filter, p->data, p->length)) ^ invert;
 		/* Both lists are written, one of them goes on: which way a packet takes is no branch to be guessed. */
 		passed[passes] = p;
 		burst[i - passes] = p;

@@ -94,13 +94,41 @@ function TestWorkers:testAPacketThatComesBackToItsOwnWorker()
   lu.assertStrContains(output, "ledger: 900000 received + 300000 created = 900000 sent + 300000 consumed + 0 dropped + 0 queued")
 end
 
--- A circle of three workers is full at once and has no end: it is ended from outside.
+local CIRCLE = [[return { workers = {
+  { apps = { source = { "basic.source", sizes = 60 %s }, join = { "basic.join" } }, links = { "source -> join.a", "join.output -> w2:cut.input" } },
+  { apps = { cut = { "basic.truncate", length = 60 } }, links = { "cut.output -> w3:cut.input" } },
+  { apps = { cut = { "basic.truncate", length = 60 } }, links = { "cut.output -> w1:join.b" } } } }]]
+
+-- A circle of three workers: as many packets as were made go round and round, and none is lost or added.
 function TestWorkers:testThreeWorkersInACircle()
-  local output = run([[return { workers = {
-    { apps = { source = { "basic.source", sizes = 60 }, join = { "basic.join" } }, links = { "source -> join.a", "join.output -> w2:cut.input" } },
-    { apps = { cut = { "basic.truncate", length = 60 } }, links = { "cut.output -> w3:cut.input" } },
-    { apps = { cut = { "basic.truncate", length = 60 } }, links = { "cut.output -> w1:join.b" } } } }]], "--duration 300ms")
-  lu.assertTrue(line(output, "w3:cut.output").received > 0)
+  start(CIRCLE:format(", number = 500"))
+  local ends = { "w1:join.output", "w2:cut.output", "w3:cut.output" }
+  wait("ten rounds", function()
+    local text = stats()
+    for _, app in ipairs(ends) do
+      if (number(text, app, "received") or 0) < 5000 then return false end
+    end
+    return true
+  end)
+  local output = stop()
+  lu.assertEquals(line(output, "source").received, 500)
+  local dropped = 0
+  for _, app in ipairs({ "source", "join", "cut", "w2:cut.input", "w3:cut.input", "w1:join.b", unpack(ends) }) do
+    dropped = dropped + line(output, app).dropped
+  end
+  -- What still goes round in the end stands in the ledger, and nowhere else.
+  local all, queued = output:match("(%d+) dropped %+ (%d+) queued: it balances")
+  lu.assertEquals(all + queued, 500, output)
+  lu.assertTrue(dropped <= 500)
+end
+
+-- One that is filled until nothing moves any more ends all the same.
+function TestWorkers:testACircleThatIsFull()
+  local output = run(CIRCLE:format(""), "--duration 300ms")
+  local made = line(output, "source").received
+  local dropped, queued = output:match("(%d+) dropped %+ (%d+) queued: it balances")
+  lu.assertTrue(made >= 1024, output)
+  lu.assertEquals(dropped + queued, made, output)
 end
 
 function TestWorkers:testLinksWithinOneWorkerMayNameIt()
@@ -128,13 +156,23 @@ function TestWorkers:testFromFileToFileNothingIsLostAndTheOrderIsKept()
   lu.assertEquals(code, 0)
 end
 
--- A slow worker is a slow outside: the link to it overflows and counts; nothing else is lost.
+-- A worker that takes nothing: both links and the ring between them fill up, and then the source waits. When a reload puts an app
+-- there that takes all, everything arrives.
 function TestWorkers:testAFullRing()
-  local output = run([[return { workers = {
-    { apps = { source = { "basic.source", sizes = 60, rate = "500Kpps", number = 60000 } }, links = { "source.output -> w2:match.actual" } },
-    { apps = { late = { "basic.source", sizes = 60, rate = "20Kpps" }, match = { "basic.match" } }, links = { "late.output -> match.expected" } } } }]],
-    "--duration 300ms")
-  lu.assertTrue(line(output, "w1:source.output").received > 0)
+  file([[return { name = "gate", help = "Take nothing.", inputs = { "input" }, push = function () end }]], "gate.lua")
+  local workers = graph({ 'source = { "basic.source", sizes = 60, number = 100000 }', 'sink = { %s }' }, '"w1:source.output -> w2:sink.input"')
+  start(workers:format('"gate"'))
+  wait("full links", function()
+    local text = stats()
+    return number(text, "source", "created") == 3 * 1024 and number(text, "w1:source.output", "received") == 1024
+  end)
+  local output, code = support.run(("%s reload %s %s"):format(support.nf, name, file(workers:format('"basic.sink"'), "next.lua")))
+  lu.assertEquals(code, 0, output)
+  lu.assertStrContains(output, "packets lost   0")
+  wait("the end, when all have arrived", function() return not alive(running) end)
+  running, output = nil, support.read(folder .. "/output")
+  lu.assertEquals(line(output, "source"), { packets = 100000, received = 100000, out = 0, consumed = 0, dropped = 0 })
+  lu.assertStrContains(output, "100000 created = 100000 sent + 100000 consumed + 0 dropped + 0 queued")
 end
 
 function TestWorkers:testStatsSayThatTheMemoryOfAllBalancesAtRest()
@@ -231,6 +269,32 @@ function TestWorkers:testAWorkerThatDoesNotBreatheIsStartedAgain()
   wait("the watchdog", function() return not alive(pid) end)
   traffic()
   lu.assertStrContains(stop(), "worker 'w1' has not breathed for a second; it is ended")
+end
+
+-- The packet thread blocks within an app, which takes no time of the processor that a budget could see; the process lives on.
+function TestWorkers:testAWorkerThatBlocksIsStartedAgain()
+  file(([[local ffi, link = require("ffi"), require("nf.link")
+    ffi.cdef("int pthread_mutex_lock(void *mutex); int access(const char *path, int mode); int creat(const char *path, unsigned mode);")
+    local marker, mutex, seen = "%s/blocked", ffi.new("uint64_t[16]"), 0
+    return { name = "block", help = "Block once.", unsafe = true, inputs = { "input" }, outputs = { "output" },
+      push = function (self)
+        for _ = 1, link.count(self.input.input) do link.send(self.output.output, link.receive(self.input.input)) seen = seen + 1 end
+        if seen > 100 and ffi.C.access(marker, 0) ~= 0 then
+          ffi.C.creat(marker, 384)
+          ffi.C.pthread_mutex_lock(mutex)
+          ffi.C.pthread_mutex_lock(mutex)
+        end
+      end }]]):format(folder), "block.lua")
+  start(graph({ 'source = { "basic.source", sizes = 60, rate = "10Kpps" }, block = { "block" }, rest = { "basic.sink" }',
+    'source = { "basic.source", sizes = 60, rate = "10Kpps" }, sink = { "basic.sink" }' },
+    '"w1:source.output -> w1:block.input", "w1:block.output -> w1:rest.input", "w2:source.output -> w2:sink.input"'), "--no-sandbox")
+  wait("the watchdog", function() return support.read(folder .. "/output"):find("is back after", 1, true) end)
+  local before = number(stats(), "rest", "consumed") or 0
+  wait("traffic", function() return (number(stats(), "rest", "consumed") or 0) > before + 1000 end)
+  local text = stop()
+  lu.assertStrContains(text, "worker 'w1' has not breathed for a second; it is ended")
+  lu.assertEquals(select(2, text:gsub("is back after", "")), 1)
+  lu.assertStrContains(text, "workers that died and were started again: 1;")
 end
 
 -- A worker that dies of a Lua app, which never comes back from a call of C, is started again without that app.

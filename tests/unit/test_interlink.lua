@@ -172,4 +172,65 @@ function TestInterlink:testAnUnusedRingGivesItsPacketsBack()
   lu.assertEquals(nf.memory_in_use(), 0ULL)
 end
 
+ffi.cdef("int fork(void); void _exit(int code); int waitpid(int pid, int *status, int options); int sched_yield(void);" ..
+  "int kill(int pid, int signal);")
+
+-- The second worker, a process of its own: take `count` packets, which must come in order, and free them: they go home.
+local function take_all(ring, count)
+  local burst, seen, bad, taken = ffi.new("struct packet *[64]"), ffi.new("uint64_t[1]"), ffi.new("uint64_t[1]"), 0
+  nf.packet_worker = 1
+  while taken < count do
+    local n = nf.interlink_receive(ring, seen, burst, 64, bad)
+    for i = 0, n - 1 do
+      if burst[i].length ~= (taken + i) % 1000 then return 1 end
+      nf.packet_free(burst[i])
+    end
+    taken = taken + n
+    if nf.memory_home() == 0 and n == 0 then ffi.C.sched_yield() end
+  end
+  while nf.memory_home_own() > 0 do                     -- until the last one is in the ring home
+    nf.memory_home()
+    ffi.C.sched_yield()
+  end
+  return bad[0] == 0 and 0 or 2
+end
+
+-- Millions of packets one way, with fewer buffers than the ring has room for: the sender lives on what comes home.
+function TestInterlink:testOneWayWithFewBuffersGoesOnForEver()
+  support.memory(900)
+  local buffers = nf.packet_pool[0].count
+  lu.assertTrue(buffers < nf.INTERLINK_SLOTS)
+  local count = support.nf == "build/nf" and 3000000 or 200000
+  local child = ffi.C.fork()
+  if child == 0 then ffi.C._exit(take_all(self.ring, count)) end
+  local burst, sent, dry, idle, status = ffi.new("struct packet *[64]"), 0, 0, 0, ffi.new("int[1]")
+  while sent < count and idle < 20000000 do
+    local n = 0
+    while n < 64 and sent + n < count do
+      local p = nf.packet_alloc()
+      if p == nil then break end
+      p.length = (sent + n) % 1000
+      burst[n] = p
+      n = n + 1
+    end
+    local fit = nf.interlink_send(self.ring, self.received, burst, n)
+    for i = fit, n - 1 do nf.packet_free(burst[i]) end
+    sent = sent + fit
+    if n == 0 then dry = dry + 1 end
+    if nf.memory_home() == 0 and fit == 0 then
+      idle = idle + 1
+      ffi.C.sched_yield()
+    else
+      idle = 0
+    end
+  end
+  if sent < count then ffi.C.kill(child, 9) end
+  lu.assertEquals(ffi.C.waitpid(child, status, 0), child)
+  lu.assertEquals(sent, count, "it starved")
+  lu.assertEquals(status[0], 0)
+  lu.assertTrue(dry > 0)                                -- or this test shows nothing
+  nf.memory_home()
+  lu.assertEquals(nf.packet_pool[0].count, buffers)     -- and all of them are home
+end
+
 os.exit(lu.LuaUnit.run())

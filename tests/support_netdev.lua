@@ -180,4 +180,46 @@ function M.run(apps, done, seconds)
   return false
 end
 
+-- Reasons and counters that both classes have, by number.
+M.DOWN, M.TOO_LONG, M.GSO, M.METADATA, M.REJECTED = 0, 1, 2, 3, 4
+M.GSO_RECEIVED, M.GSO_SENT, M.SEGMENTS, M.LOST, M.RETRIES, M.REOPENED = 0, 1, 2, 3, 4, 5
+
+-- Before and after a test of an instance that M.pretend made.
+function M.set_up()
+  M.memory()
+  nf.clock_set(1600000000000000000ULL)
+end
+
+function M.tear_down(app, peer)
+  if app then support.finish(app) end
+  if peer then ffi.C.close(peer) end
+  M.unserve()
+  nf.clock_set_real()
+  lu.assertEquals(nf.memory_in_use(), 0ULL)
+end
+
+-- Before and after a test with interfaces of the kernel.
+function M.set_up_kernel()
+  if not M.can_make() then lu.skip("needs root and /dev/net/tun") end
+  M.memory()
+  nf.clock_set_real()
+end
+
+function M.tear_down_kernel(app)
+  if app then support.finish(app) end
+  M.unserve()
+  M.clean()
+  if M.can_make() then lu.assertEquals(nf.memory_in_use(), 0ULL) end
+end
+
+-- An instance with a device of the kernel; nil and the message when that fails.
+function M.start_kernel(class, params)
+  local app = support.new(class, params)
+  M.serve(app)
+  local ok, message = M.start(app)
+  if ok then return app end
+  nf.app_delete(app)
+  return nil, message
+end
+
 return M

@@ -6,17 +6,13 @@ local support = require("support")
 local netdev = require("support_netdev")
 local frames = require("support_frames")
 
-local DOWN, TOO_LONG, GSO, METADATA, REJECTED = 0, 1, 2, 3, 4
-local GSO_RECEIVED, GSO_SENT, SEGMENTS, LOST, RETRIES, REOPENED = 0, 1, 2, 3, 4, 5
+local DOWN, TOO_LONG, GSO, METADATA, REJECTED = netdev.DOWN, netdev.TOO_LONG, netdev.GSO, netdev.METADATA, netdev.REJECTED
+local GSO_RECEIVED, GSO_SENT, SEGMENTS = netdev.GSO_RECEIVED, netdev.GSO_SENT, netdev.SEGMENTS
+local LOST, RETRIES, REOPENED = netdev.LOST, netdev.RETRIES, netdev.REOPENED
 
 local app, peer
 
-TestSocket = {}
-
-function TestSocket:setUp()
-  netdev.memory()
-  nf.clock_set(1600000000000000000ULL)
-end
+TestSocket = { setUp = netdev.set_up }
 
 function TestSocket:start(params)
   params = params or {}
@@ -25,12 +21,8 @@ function TestSocket:start(params)
 end
 
 function TestSocket:tearDown()
-  if app then support.finish(app) end
-  if peer then ffi.C.close(peer) end
+  netdev.tear_down(app, peer)
   app, peer = nil, nil
-  netdev.unserve()
-  nf.clock_set_real()
-  lu.assertEquals(nf.memory_in_use(), 0ULL)
 end
 
 function TestSocket:testFramesComeInOrderWithTheirTime()
@@ -290,9 +282,7 @@ TestSocketKernel = {}
 local namespace
 
 function TestSocketKernel:setUp()
-  if not netdev.can_make() then lu.skip("needs root and /dev/net/tun") end
-  netdev.memory()
-  nf.clock_set_real()
+  netdev.set_up_kernel()
   namespace = netdev.namespace("raw")
   self:makeWire()
 end
@@ -302,24 +292,15 @@ function TestSocketKernel:makeWire()
 end
 
 function TestSocketKernel:tearDown()
-  if app then support.finish(app) end
+  netdev.tear_down_kernel(app)
   app = nil
-  netdev.unserve()
-  netdev.clean()
-  if netdev.can_make() then lu.assertEquals(nf.memory_in_use(), 0ULL) end
 end
 
 local function start(params)
   params.namespace = params.namespace or namespace
-  local made = support.new("socket.raw", params)
-  netdev.serve(made)
-  local ok, message = netdev.start(made)
-  if not ok then
-    nf.app_delete(made)
-    return nil, message
-  end
+  local made, message = netdev.start_kernel("socket.raw", params)
   app = made
-  return made
+  return made, message
 end
 
 function TestSocketKernel:testWhatCannotBeOpened()

@@ -6,17 +6,13 @@ local support = require("support")
 local netdev = require("support_netdev")
 local frames = require("support_frames")
 
-local DOWN, TOO_LONG, GSO, METADATA, REJECTED = 0, 1, 2, 3, 4
-local GSO_RECEIVED, GSO_SENT, SEGMENTS, LOST, RETRIES, REOPENED = 0, 1, 2, 3, 4, 5
+local DOWN, TOO_LONG, GSO, METADATA, REJECTED = netdev.DOWN, netdev.TOO_LONG, netdev.GSO, netdev.METADATA, netdev.REJECTED
+local GSO_RECEIVED, GSO_SENT, SEGMENTS = netdev.GSO_RECEIVED, netdev.GSO_SENT, netdev.SEGMENTS
+local LOST, RETRIES, REOPENED = netdev.LOST, netdev.RETRIES, netdev.REOPENED
 
 local app, peer
 
-TestTap = {}
-
-function TestTap:setUp()
-  netdev.memory()
-  nf.clock_set(1600000000000000000ULL)
-end
+TestTap = { setUp = netdev.set_up }
 
 function TestTap:start(params)
   params = params or {}
@@ -25,12 +21,8 @@ function TestTap:start(params)
 end
 
 function TestTap:tearDown()
-  if app then support.finish(app) end
-  if peer then ffi.C.close(peer) end
+  netdev.tear_down(app, peer)
   app, peer = nil, nil
-  netdev.unserve()
-  nf.clock_set_real()
-  lu.assertEquals(nf.memory_in_use(), 0ULL)
 end
 
 function TestTap:testFramesComeInOrderWithTheirTime()
@@ -335,32 +327,17 @@ function TestTap:testOneInterfaceIsForOneApp()
 end
 
 -- Real interfaces, in namespaces of this test.
-TestTapKernel = {}
-
-function TestTapKernel:setUp()
-  if not netdev.can_make() then lu.skip("needs root and /dev/net/tun") end
-  netdev.memory()
-  nf.clock_set_real()
-end
+TestTapKernel = { setUp = netdev.set_up_kernel }
 
 function TestTapKernel:tearDown()
-  if app then support.finish(app) end
+  netdev.tear_down_kernel(app)
   app = nil
-  netdev.unserve()
-  netdev.clean()
-  if netdev.can_make() then lu.assertEquals(nf.memory_in_use(), 0ULL) end
 end
 
 local function start(params)
-  local made = support.new("tap.tap", params)
-  netdev.serve(made)
-  local ok, message = netdev.start(made)
-  if not ok then
-    nf.app_delete(made)
-    return nil, message
-  end
+  local made, message = netdev.start_kernel("tap.tap", params)
   app = made
-  return made
+  return made, message
 end
 
 function TestTapKernel:testMakesTheInterfaceAsAsked()

@@ -42,10 +42,16 @@ function M.serve(...)
   return messages
 end
 
--- Close what was opened.
+-- Close what was opened. The instances that opened it may be gone: one of no class stands for them.
+local nothing = ffi.new("struct app_class")
+local nobody = ffi.new("struct app")
 function M.unserve()
+  nobody.class = nothing
   nf.resource_serve_here(nil)
-  for _, entry in ipairs(serving) do nf.resources_fini(entry[1], false) end
+  for _, entry in ipairs(serving) do
+    for i = 0, entry[1].count - 1 do entry[1].list[i].app = nobody end
+    nf.resources_fini(entry[1], false)
+  end
   serving = {}
 end
 

@@ -10,6 +10,8 @@ enum { RUNS = 5, RUN_MOST = 60 };       /* runs of a case; seconds that a run ma
 /* The list ends with an empty line, so that adding a benchmark is a change of one line. */
 #define BENCHMARKS(X) \
 	X(basic) \
+	X(classify) \
+	X(filter) \
 	X(hop) \
 	X(idle) \
 	X(interlink) \

@@ -84,5 +84,5 @@ static const struct bench_case cases[] = {
 
 const struct benchmark classify_benchmark = {
 	.name = "classify", .cases = cases, .prepare = mixed_open, .finish = mixed_close, .derive = mixed_derive,
-	.help = "10 classes over mixed frames: bpf_filter one by one, interpreted, native; and filter.classify in a graph (app-10).",
+	.help = "Ten classes over mixed frames: bpf_filter one by one, interpreted, native; and filter.classify in a graph (app-10).",
 };

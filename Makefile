@@ -361,6 +361,7 @@ SOURCES := \
 	src/program/doctor/doctor_memory.c \
 	src/program/doctor/doctor_placement.c \
 	src/program/doctor/doctor_worker.c \
+	src/program/doctor/doctor_xdp.c \
 	src/program/figure.c \
 	src/program/filter.c \
 	src/program/graph.c \

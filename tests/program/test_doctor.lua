@@ -115,13 +115,13 @@ end
 
 function TestDoctor:testCapabilities()
   local state, found, mend = check("capabilities")
-  lu.assertEquals({ state, found }, { "poor", "missing: cap_net_raw, cap_net_admin, cap_ipc_lock, cap_sys_admin" })
+  lu.assertEquals({ state, found }, { "poor", "missing: cap_net_raw, cap_net_admin, cap_ipc_lock, cap_bpf, cap_sys_admin" })
   lu.assertStrContains(mend, "as root")
   file("proc/self/status", "Name:\tnf\nCapPrm:\t0000000000000000\nCapEff:\t000001ffffffffff\n")
   lu.assertEquals({ check("capabilities") }, { "good", "all that nf uses" })
   file("proc/self/status", "CapEff:\t0000000000003000\n")       -- net_admin, net_raw
   state, found = check("capabilities")
-  lu.assertEquals({ state, found }, { "poor", "missing: cap_ipc_lock, cap_sys_admin" })
+  lu.assertEquals({ state, found }, { "poor", "missing: cap_ipc_lock, cap_bpf, cap_sys_admin" })
 end
 
 function TestDoctor:testTapDevice()
@@ -139,6 +139,18 @@ function TestDoctor:testPacketSocketsNeedARight()
   local text, code = doctor("", "setpriv --bounding-set -net_raw --inh-caps -net_raw env")
   lu.assertEquals(code, 0)
   lu.assertStrContains(text, "poor     packet sockets  cannot be opened: Operation not permitted")
+end
+
+function TestDoctor:testXdpSocketsNeedARight()
+  if support.run("id -u") ~= "0\n" then lu.skip("needs root, to give rights up") end
+  if select(2, support.run("command -v setpriv")) ~= 0 then lu.skip("setpriv is not installed") end
+  lu.assertStrContains(doctor(), "XDP sockets     can be opened; no Ethernet interface is here")
+  file("sys/class/net/card0/type", "1\n")
+  file("sys/class/net/card0/ifindex", "0\n")
+  lu.assertStrContains(doctor(), "XDP sockets     card0 generic")
+  local text = doctor("", "setpriv --bounding-set -net_raw --inh-caps -net_raw env")
+  lu.assertStrContains(text, "poor     XDP sockets     cannot be opened: Operation not permitted")
+  lu.assertStrContains(text, "run as root or with cap_net_raw, cap_net_admin and cap_bpf")
 end
 
 function TestDoctor:testWithoutMemoryItIsUnusable()
@@ -164,7 +176,7 @@ function TestDoctor:testJson()
     lu.assertStrMatches(line, '{"check": "[^"]+", "state": "%l+", "found": "[^"]+", "wanted": "[^"]+", "mend": ".*"}')
     count = count + 1
   end
-  lu.assertEquals(count, 11)
+  lu.assertEquals(count, 12)
 end
 
 os.exit(lu.LuaUnit.run())

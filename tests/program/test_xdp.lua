@@ -325,6 +325,17 @@ function TestXdp:testPortsComeGoAndMove()
   stop()
 end
 
+function TestXdp:testDoctorTellsTheModes()
+  local function doctor() return netdev.within(far, support.nf .. " doctor") end
+  local text = doctor()
+  if text:find("this kernel does not tell", 1, true) then lu.skip("needs Linux 6.3") end
+  lu.assertStrMatches(text, ".*XDP sockets[^\n]* xl driver.*")
+  lu.assertStrContains(text, "ethtool -K PEER tx off tso off gso off txvlan off")
+  start(graph(("a = %s, b = %s"):format(xdp("xl"), xdp("xr")), BOTH))
+  lu.assertStrMatches(doctor(), ".*xl driver %(has a program, number %d+%).*")
+  stop()
+end
+
 function TestXdp:testMistakesAreTold()
   local function try(apps, links, wanted)
     local text, code = nf(("run --name %s-mistake --duration 1s %s"):format(name, graph(apps, links)))

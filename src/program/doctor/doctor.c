@@ -17,6 +17,7 @@ static const struct { const char *name; void (*look)(struct doctor_finding *find
 	{ "capabilities", doctor_capabilities },
 	{ "packet sockets", doctor_packet_socket },
 	{ "tap devices", doctor_tap },
+	{ "XDP sockets", doctor_xdp },
 };
 
 static const char *const state_names[] = { "good", "poor", "unusable" };

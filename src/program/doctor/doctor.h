@@ -26,6 +26,7 @@ void doctor_iommu(struct doctor_finding *finding);
 void doctor_capabilities(struct doctor_finding *finding);
 void doctor_packet_socket(struct doctor_finding *finding);
 void doctor_tap(struct doctor_finding *finding);
+void doctor_xdp(struct doctor_finding *finding);
 
 /* Where worker `number` (from 0) of an instance, its devices and its packets are: what the supervisor tells, and the kernel of
  * process `pid`; and that as text. */

@@ -52,6 +52,7 @@ void doctor_capabilities(struct doctor_finding *finding)
 		{ CAP_NET_RAW, "cap_net_raw", "socket.raw" },
 		{ CAP_NET_ADMIN, "cap_net_admin", "tap.tap and promiscuous interfaces" },
 		{ CAP_IPC_LOCK, "cap_ipc_lock", "memory for cards" },
+		{ CAP_BPF, "cap_bpf", "xdp.xdp" },
 		{ CAP_SYS_ADMIN, "cap_sys_admin", "network namespaces and cards" },
 	};
 	uint64_t set = read_capabilities();

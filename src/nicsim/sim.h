@@ -60,8 +60,7 @@ struct sim_queue {
 	uint32_t buffer;                /* bytes */
 	bool is_legacy, drops, strips_vlan;
 	bool tail_moved;                /* since the first time after it was enabled */
-	uint64_t starved;               /* frames without a descriptor since the tail moved */
-	uint64_t waiting_ns;            /* since when a wire waits for descriptors; 0: none does */
+	uint64_t waiting_ns;            /* since when frames find no descriptor; 0: they do */
 
 	/* Transmit. */
 	struct sim_context context[2];

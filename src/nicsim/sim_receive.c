@@ -172,14 +172,26 @@ static bool fill(struct sim_queue *queue, const struct sim_frame *f, uint32_t st
 	return true;
 }
 
-/* A frame that finds no descriptor. A driver that never moves its tail again will never get one. */
+/* Frames come or wait, and there is no descriptor. A driver that has never moved its tail again will not do it now. */
+static void check_waiting(struct sim_queue *queue)
+{
+	uint64_t now = queue->card->sim->now_ns;
+
+	if (queue->waiting_ns == 0)
+		queue->waiting_ns = now;
+	else if (!queue->tail_moved && now - queue->waiting_ns > WAIT_NS) {
+		sim_judge(queue->card, SIM_RULE_TAIL_WAITS, "receive queue %u: %u of %u descriptors are left", queue->number,
+			sim_ring_waiting(queue), queue->count);
+		queue->waiting_ns = now;
+	}
+}
+
+/* A frame that finds no descriptor. */
 static enum sim_arrival starve(struct sim_queue *queue)
 {
 	struct sim_card *card = queue->card;
 
-	if (++queue->starved == 4ULL * queue->count && !queue->tail_moved)
-		sim_judge(card, SIM_RULE_TAIL_WAITS, "receive queue %u: %llu frames without a descriptor", queue->number,
-			(unsigned long long)queue->starved);
+	check_waiting(queue);
 	queue->dropped++;
 	card->counts.no_descriptor++;
 	card->kind->count_missed(card, queue);
@@ -275,20 +287,6 @@ static enum sim_arrival not_ready(struct sim_card *card)
 	}
 	card->counts.not_ready++;
 	return SIM_LOST;
-}
-
-/* A wire waits for descriptors of a queue whose tail never moved: it will wait for ever. */
-static void check_waiting(struct sim_queue *queue)
-{
-	uint64_t now = queue->card->sim->now_ns;
-
-	if (queue->waiting_ns == 0)
-		queue->waiting_ns = now;
-	else if (!queue->tail_moved && now - queue->waiting_ns > WAIT_NS) {
-		sim_judge(queue->card, SIM_RULE_TAIL_WAITS, "receive queue %u: %u of %u descriptors are left", queue->number,
-			sim_ring_waiting(queue), queue->count);
-		queue->waiting_ns = now;
-	}
 }
 
 bool sim_receive_waits(struct sim_card *card)

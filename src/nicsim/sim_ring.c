@@ -53,7 +53,7 @@ static void enable(struct sim_queue *queue)
 	queue->count = bytes / 16;
 	queue->head = queue->tail = queue->seen = 0;
 	queue->tail_moved = false;
-	queue->starved = 0;
+	queue->waiting_ns = 0;
 	queue->unreported = 0;
 	check_ring(queue, bytes);
 	queue->base &= ~(uint64_t)127;
@@ -131,7 +131,7 @@ void sim_ring_tail(struct sim_queue *queue, uint32_t tail)
 		sim_judge(queue->card, SIM_RULE_TAIL_LAPS, "%s queue %u: head %u, tail from %u to %u", direction(queue), queue->number,
 			queue->head, before, tail);
 	queue->tail = tail;
-	queue->starved = 0;
+	queue->waiting_ns = 0;
 	queue->tail_moved = queue->tail_moved || before != 0 || queue->head != 0;
 	if (queue->is_transmit)
 		sim_transmit_given(queue, before, tail);

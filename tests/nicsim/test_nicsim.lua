@@ -1,28 +1,15 @@
--- Simulated cards (nf nicsim) with a small driver of another hand, tests/nicsim/driver.c: what works, and that each mistake is
+-- Simulated cards (nf nicsim) with a small driver of another hand, tests/nicsim/driver: what works, and that each mistake is
 -- named. Needs root and huge pages.
 local lu = require("luaunit")
 local capture = require("support_capture")
+local nicsim = require("support_nicsim")
 local support = require("support")
 
 local folder = support.folder()
-local driver = folder .. "/driver"
-
--- Compile the driver, and see to huge pages; the reason when it cannot be.
-local function prepare()
-  local text, code = support.run("cc -O2 -Wall -Wextra -Werror -o " .. driver .. " tests/nicsim/driver.c")
-  assert(code == 0, text)
-  if support.run("id -u") ~= "0\n" then return "simulated cards need root" end
-  local function free() return tonumber(support.read("/proc/meminfo"):match("HugePages_Free:%s+(%d+)")) end
-  local total = tonumber(support.read("/proc/sys/vm/nr_hugepages"))
-  if free() < 32 then support.run(("echo %d > /proc/sys/vm/nr_hugepages"):format(total + 64)) end
-  if free() < 32 then return "no huge pages are to be had" end
-end
-local lacks = prepare()
+local driver, lacks = nicsim.prepare(folder)
 
 -- Run the driver with cards; gives the output and the exit code.
-local function run(options, arguments)
-  return support.run(("timeout 60 '%s' nicsim %s -- %s %s"):format(support.nf, options, driver, arguments))
-end
+local function run(options, arguments) return nicsim.run(options, driver, arguments) end
 
 -- ... and all must be well: every frame forwarded and back, no violation.
 local function forward(options, arguments, cards, count, kinds)
@@ -160,6 +147,17 @@ function TestNicsim:testFramesThatDoNotComeBackAreAFailure()
   local text, code = run("--wire generator --all-back --traffic count=100", "2 200 break=wrong-offset")
   lu.assertEquals(code, 1, text)
   lu.assertStrContains(text, "sent 100, back 0, lost 100")
+end
+
+function TestNicsim:testStatisticsAreClearedWhenTheyAreRead()
+  for _, kind in ipairs({ "82599", "i210" }) do
+    local text, code = run(("--cards %s --wire generator --traffic count=100,size=100"):format(kind), "1 100 statistics")
+    lu.assertEquals(code, 0, text)
+    -- Counters of the 82599's MAC run before reception is on, too.
+    local early = kind == "82599" and tonumber(text:match("not%-ready (%d+)")) or 0
+    lu.assertStrContains(text, ("statistics 04074 %d 0\nstatistics 04080 100 0\nstatistics 04088 %d 0\nstatistics 04090 10400 0\n"):format(
+      100 + early, 104 * (100 + early)))
+  end
 end
 
 function TestNicsim:testTheCommandsExitCodeIsGivenOn()

@@ -335,6 +335,7 @@ SOURCES := \
 	src/program/bench/bench.c \
 	src/program/bench/classify.c \
 	src/program/bench/filter.c \
+	src/program/bench/conntrack.c \
 	src/program/bench/hop.c \
 	src/program/bench/idle.c \
 	src/program/bench/ip.c \

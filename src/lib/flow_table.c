@@ -3,7 +3,13 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
+extern inline uint64_t flow_key_last(uint16_t low_port, uint16_t high_port, uint8_t protocol, uint32_t zone);
+extern inline uint32_t flow_key_ipv4(struct flow_key *key, uint32_t src_be, uint32_t dst_be, uint16_t src_port, uint16_t dst_port,
+	uint8_t protocol, uint32_t zone);
 extern inline void flow_table_prefetch(const struct flow_table *table, uint64_t hash);
 
 enum {
@@ -13,28 +19,8 @@ enum {
 	HUGE_PAGE = 2 << 20
 };
 
-/* The first half of an IPv4 address in a key. */
-#define IPV4_MARK bytes_swap64(0xff00000000000000)
-
 _Static_assert(sizeof(struct flow) == 64, "a flow is one cache line");
 _Static_assert(sizeof(struct flow_bucket) == 64, "a bucket is one cache line");
-
-static uint64_t last_word(uint16_t low_port, uint16_t high_port, uint8_t protocol, uint32_t zone)
-{
-	return (uint64_t)low_port << 48 | (uint64_t)high_port << 32 | (uint64_t)(zone & 0xffffff) << 8 | protocol;
-}
-
-uint32_t flow_key_ipv4(struct flow_key *key, uint32_t src_be, uint32_t dst_be, uint16_t src_port, uint16_t dst_port, uint8_t protocol,
-	uint32_t zone)
-{
-	bool swap = src_be != dst_be ? src_be > dst_be : src_port > dst_port;
-
-	key->word[0] = key->word[2] = IPV4_MARK;
-	key->word[1] = swap ? dst_be : src_be;
-	key->word[3] = swap ? src_be : dst_be;
-	key->word[4] = swap ? last_word(dst_port, src_port, protocol, zone) : last_word(src_port, dst_port, protocol, zone);
-	return swap;
-}
 
 uint32_t flow_key_ipv6(struct flow_key *key, const void *src, const void *dst, uint16_t src_port, uint16_t dst_port, uint8_t protocol,
 	uint32_t zone)
@@ -49,7 +35,7 @@ uint32_t flow_key_ipv6(struct flow_key *key, const void *src, const void *dst, u
 	key->word[1] = swap ? to[1] : from[1];
 	key->word[2] = swap ? from[0] : to[0];
 	key->word[3] = swap ? from[1] : to[1];
-	key->word[4] = swap ? last_word(dst_port, src_port, protocol, zone) : last_word(src_port, dst_port, protocol, zone);
+	key->word[4] = swap ? flow_key_last(dst_port, src_port, protocol, zone) : flow_key_last(src_port, dst_port, protocol, zone);
 	return swap;
 }
 
@@ -145,11 +131,10 @@ void flow_table_limit(struct flow_table *table, uint32_t half_open_most)
 /* Of IPv4 both addresses are one word. Lengths differ, so keys of both kinds are never hashed alike. */
 uint64_t flow_table_hash(const struct flow_table *table, const struct flow_key *key)
 {
-	if (__builtin_expect(key->word[0] == IPV4_MARK && key->word[2] == IPV4_MARK, 1)) {
-		uint64_t words[2] = { key->word[1] << 32 | key->word[3], key->word[4] };
+	uint64_t ipv4 = bytes_swap64((uint64_t)FLOW_KEY_IPV4 << 56);
 
-		return siphash_1_3(&table->key, words, sizeof(words));
-	}
+	if (__builtin_expect(key->word[0] == ipv4 && key->word[2] == ipv4, 1))
+		return siphash_1_3_pair(&table->key, key->word[1] << 32 | key->word[3], key->word[4]);
 	return siphash_1_3(&table->key, key->word, sizeof(key->word));
 }
 
@@ -161,26 +146,29 @@ static inline uint16_t tag_of(uint64_t hash)
 	return tag != 0 ? tag : 1;
 }
 
-/* Which slots may have the tag: bit 16 * i + 15 for slot first + i. Now and then a slot behind one that has it is named, too.
- * source: the test for a zero in a word, Lamport 1975 */
-static inline uint64_t tag_matches(const struct flow_bucket *bucket, uint32_t first, uint16_t tag)
+/* Which slots have the tag: bit 2 * i for slot i. */
+static inline uint32_t matches(const struct flow_bucket *bucket, uint16_t tag)
 {
-	uint64_t tags, ones = 0x0001000100010001;
+#ifdef __SSE2__
+	__m128i tags = _mm_load_si128((const __m128i *)bucket->tag);
 
-	memcpy(&tags, bucket->tag + first, sizeof(tags));
-	tags ^= tag * ones;
-	return (tags - ones) & ~tags & ones << 15;
+	return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(tags, _mm_set1_epi16((int16_t)tag))) & 0x5555;
+#else
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < FLOW_TABLE_SLOTS; i++)
+		found |= (uint32_t)(bucket->tag[i] == tag) << 2 * i;
+	return found;
+#endif
 }
 
 void flow_table_prefetch_flow(const struct flow_table *table, uint64_t hash)
 {
 	const struct flow_bucket *bucket = &table->bucket[hash & table->mask];
-	uint64_t low = tag_matches(bucket, 0, tag_of(hash)), high = tag_matches(bucket, 4, tag_of(hash));
+	uint32_t found = matches(bucket, tag_of(hash));
 
-	if (low != 0)
-		__builtin_prefetch(&table->flow[bucket->flow[__builtin_ctzll(low) / 16]]);
-	else if (high != 0)
-		__builtin_prefetch(&table->flow[bucket->flow[4 + __builtin_ctzll(high) / 16]]);
+	if (found != 0)
+		__builtin_prefetch(&table->flow[bucket->flow[__builtin_ctz(found) / 2]], 1);
 }
 
 static inline bool is_key(const struct flow_key *a, const struct flow_key *b)
@@ -195,14 +183,11 @@ struct flow *flow_table_find(const struct flow_table *table, const struct flow_k
 	uint16_t tag = tag_of(hash);
 
 	for (;;) {
-		for (uint32_t first = 0; first < FLOW_TABLE_SLOTS; first += 4) {
-			for (uint64_t match = tag_matches(bucket, first, tag); match != 0; match &= match - 1) {
-				uint32_t slot = first + (uint32_t)__builtin_ctzll(match) / 16;
-				struct flow *flow = &table->flow[bucket->flow[slot]];
+		for (uint32_t found = matches(bucket, tag); found != 0; found &= found - 1) {
+			struct flow *flow = &table->flow[bucket->flow[__builtin_ctz(found) / 2]];
 
-				if (bucket->tag[slot] == tag && is_key(&flow->key, key))
-					return flow;
-			}
+			if (is_key(&flow->key, key))
+				return flow;
 		}
 		if (__builtin_expect(bucket->next == 0, 1))
 			return NULL;

@@ -22,13 +22,15 @@
 enum {
 	FLOW_TABLE_SLOTS = 8,           /* flows of a bucket */
 	FLOW_TABLE_LEAST = 16, FLOW_TABLE_MOST = 1 << 24,       /* flows of a table */
-	FLOW_TABLE_TIMEOUTS = 16        /* kinds of time-outs */
+	FLOW_TABLE_TIMEOUTS = 16,       /* kinds of time-outs */
+	FLOW_KEY_IPV4 = 0xff            /* first byte of an address in a key of IPv4, followed by 7 zeros */
 };
 
 /* Both ends, the protocol and the zone (what tells equal addresses of separate networks apart). Made by flow_key_ipv4 and
  * flow_key_ipv6, which put the ends in order. */
 struct flow_key {
-	uint64_t word[5];               /* lower address, higher address; ports << 32 | zone << 8 | protocol */
+	uint64_t word[5];               /* lower address, higher address; ports << 32 | zone << 8 | protocol. An IPv4 address is the
+	                                 * second word of two, the first of which says so */
 };
 
 struct flow {
@@ -62,12 +64,27 @@ struct flow_table {
 	uint64_t bytes;
 };
 
-/* Make the key of an IPv4 packet's flow. Addresses in network order, ports in host order.
- *   gives: 1 when the source is the higher end, else 0. When both ends are equal nobody can tell them apart: 0 */
-uint32_t flow_key_ipv4(struct flow_key *key, uint32_t src_be, uint32_t dst_be, uint16_t src_port, uint16_t dst_port, uint8_t protocol,
-	uint32_t zone);
+/* The last word of a key; inner part of flow_key_ipv4 and flow_key_ipv6. */
+inline uint64_t flow_key_last(uint16_t low_port, uint16_t high_port, uint8_t protocol, uint32_t zone)
+{
+	return (uint64_t)low_port << 48 | (uint64_t)high_port << 32 | (uint64_t)(zone & 0xffffff) << 8 | protocol;
+}
 
-/* The same for IPv6; addresses of 16 bytes at any place. zone: 24 bits.
+/* Make the key of an IPv4 packet's flow. Addresses in network order, ports in host order; zone: 24 bits.
+ *   gives: 1 when the source is the higher end, else 0. When both ends are equal nobody can tell them apart: 0 */
+inline uint32_t flow_key_ipv4(struct flow_key *key, uint32_t src_be, uint32_t dst_be, uint16_t src_port, uint16_t dst_port,
+	uint8_t protocol, uint32_t zone)
+{
+	uint32_t swap = src_be != dst_be ? src_be > dst_be : src_port > dst_port;
+
+	key->word[0] = key->word[2] = bytes_swap64((uint64_t)FLOW_KEY_IPV4 << 56);
+	key->word[1] = swap ? dst_be : src_be;
+	key->word[3] = swap ? src_be : dst_be;
+	key->word[4] = swap ? flow_key_last(dst_port, src_port, protocol, zone) : flow_key_last(src_port, dst_port, protocol, zone);
+	return swap;
+}
+
+/* The same for IPv6; addresses of 16 bytes at any place.
  *   needs: not both addresses are below ff00::/64, where the keys of IPv4 lie: a multicast address is nobody's source */
 uint32_t flow_key_ipv6(struct flow_key *key, const void *src, const void *dst, uint16_t src_port, uint16_t dst_port, uint8_t protocol,
 	uint32_t zone);

@@ -70,3 +70,16 @@ uint64_t siphash_1_3(const struct siphash_key *key, const void *data, size_t len
 {
 	return hash(key, data, length, 1, 3);
 }
+
+uint64_t siphash_1_3_pair(const struct siphash_key *key, uint64_t first, uint64_t second)
+{
+	struct state s = { { key->word[0] ^ 0x736f6d6570736575ULL, key->word[1] ^ 0x646f72616e646f6dULL,
+		key->word[0] ^ 0x6c7967656e657261ULL, key->word[1] ^ 0x7465646279746573ULL } };
+
+	absorb(&s, first, 1);
+	absorb(&s, second, 1);
+	absorb(&s, (uint64_t)16 << 56, 1);
+	s.v[2] ^= 0xff;
+	rounds(&s, 3);
+	return s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3];
+}

@@ -17,6 +17,7 @@ local CASES = {
   basic = { "bare-32", "bare-512", "c", "c-1514", "c-imix", "c-many", "lua" },
   classify = { "bpf", "native", "graph", "graph-10", "app-10" },
   filter = { "bpf-0", "run-0", "native-0", "bpf-20", "run-20", "native-20", "graph", "graph-5", "app-hop", "app-0", "app-5", "app-20" },
+  conntrack = { "tcp-1m", "tcp-64k", "tcp-1k", "udp-1m", "tcp6-1m", "syn-flood-1m" },
   hop = { "c-1", "c-10", "c-per-hop", "lua-1", "lua-10", "lua-per-hop" },
   idle = { "busy", "adaptive", "adaptive-ring", "wait" },
   link = { "single", "burst", "move" },

@@ -22,6 +22,15 @@ function TestSiphash:testVectorsOfThePaper()
   lu.assertEquals(nf.siphash_2_4(paper, "", 0), 0x726fdb47dd0e0e31ULL)
 end
 
+-- Two numbers are hashed as their 16 bytes.
+function TestSiphash:testPairIsSixteenBytes()
+  local words = ffi.new("uint64_t[2]")
+  for i = 0, 99 do
+    words[0], words[1] = 0x9e3779b97f4a7c15ULL * i, 0xbf58476d1ce4e5b9ULL * (i + 1)
+    lu.assertEquals(nf.siphash_1_3_pair(paper, words[0], words[1]), nf.siphash_1_3(paper, words, 16))
+  end
+end
+
 -- CPython 3.11 with PYTHONHASHSEED=0 hashes bytes with SipHash-1-3 and the key 0.
 function TestSiphash:testAgreesWithCpython()
   local zero = key(0, 0)

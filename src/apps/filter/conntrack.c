@@ -4,7 +4,10 @@
 #define MS 1000000ull
 #define S (1000 * MS)
 
-enum { FLOWS = 262144, DATAGRAMS = 1024, DATAGRAMS_MOST = 16384 };
+enum {
+	FLOWS = 262144, DATAGRAMS = 1024, DATAGRAMS_MOST = 16384,
+	AHEAD = 16                      /* for so many packets ahead the flows are fetched */
+};
 
 /* Longest time-outs: 32 bits of milliseconds must tell them apart from what lies ahead. */
 #define TIMEOUT_MOST (7 * 24 * 3600 * S)
@@ -235,11 +238,14 @@ static void push_side(struct conntrack *c, enum conntrack_side side)
 		conntrack_frame_read(c, burst[i], side, &frame[i]);
 		flow_table_prefetch(c->table, frame[i].hash);
 	}
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n && i < AHEAD; i++)
 		flow_table_prefetch_flow(c->table, frame[i].hash);
 	for (uint32_t i = 0; i < n; i++) {
-		enum conntrack_verdict result = verdict(c, &frame[i], side);
+		enum conntrack_verdict result;
 
+		if (i + AHEAD < n)
+			flow_table_prefetch_flow(c->table, frame[i + AHEAD].hash);
+		result = verdict(c, &frame[i], side);
 		if (result == PASS)
 			burst[passed++] = burst[i];
 		else

@@ -85,8 +85,17 @@ static inline bool conntrack_is_from(const struct conntrack_frame *frame, const 
 	return frame->source_high == (side == INSIDE ? inside_high : !inside_high);
 }
 
-/* The flow of a key; one that has been silent for too long is gone. */
-struct flow *conntrack_find(struct conntrack *c, const struct flow_key *key, uint64_t hash);
+/* The flow of a key; one that has been silent for too long is gone. The rare part: a flow that is not in the table, or silent. */
+struct flow *conntrack_find_rare(struct conntrack *c, const struct flow_key *key, uint64_t hash, struct flow *flow);
+
+static inline struct flow *conntrack_find(struct conntrack *c, const struct flow_key *key, uint64_t hash)
+{
+	struct flow *flow = flow_table_find(c->table, key, hash);
+
+	if (__builtin_expect(flow == NULL || c->now_ms - flow->seen_ms >= c->table->timeout_ms[flow->timeout], 0))
+		return conntrack_find_rare(c, key, hash, flow);
+	return flow;
+}
 
 /* Open a flow from the inside, half-open; another half-open one goes when there is no room. NULL: there is none left. */
 struct flow *conntrack_open(struct conntrack *c, const struct conntrack_frame *frame, enum conntrack_timeout timeout);

@@ -46,16 +46,14 @@ static struct flow *move(struct conntrack *c, struct flow *flow, uint64_t hash)
 	return moved;
 }
 
-struct flow *conntrack_find(struct conntrack *c, const struct flow_key *key, uint64_t hash)
+struct flow *conntrack_find_rare(struct conntrack *c, const struct flow_key *key, uint64_t hash, struct flow *flow)
 {
-	struct flow *flow = flow_table_find(c->table, key, hash);
-
-	if (__builtin_expect(flow == NULL && c->older != NULL, 0)) {
+	if (flow == NULL && c->older != NULL) {
 		flow = flow_table_find(c->older, key, hash);
 		if (flow != NULL)
 			flow = move(c, flow, hash);
 	}
-	if (flow != NULL && __builtin_expect(flow_table_is_expired(c->table, flow, c->now_ms), 0)) {
+	if (flow != NULL && flow_table_is_expired(c->table, flow, c->now_ms)) {
 		take_out_silent(c, c->table, flow);
 		flow = NULL;
 	}

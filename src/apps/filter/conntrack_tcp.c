@@ -259,6 +259,28 @@ static void follow(struct conntrack *c, struct flow *flow, enum conntrack_side s
 		conntrack_settle(c, flow);
 }
 
+/* A segment of an open connection that neither side has begun to close: nearly all are. What is_acceptable and follow do, where it
+ * is known that both edges are.
+ *   gives: whether it is acceptable */
+static bool go_on(struct conntrack *c, struct flow *flow, enum conntrack_side side, const struct tcp_segment *s)
+{
+	struct track *t = track_of(flow);
+	enum conntrack_side other = side == INSIDE ? OUTSIDE : INSIDE;
+	uint8_t scale = flow->mark[SCALE + side];
+	int32_t ahead = distance(s->acknowledgment, t->next[side]);
+	uint32_t edge = s->acknowledgment + (s->window << scale);
+
+	if (distance(s->end, t->edge[other]) > 1 || distance(s->end, t->next[other]) < -(WINDOW_MOST << flow->mark[SCALE + other]) ||
+		distance(s->acknowledgment, t->edge[side]) > 1 || ahead < -(WINDOW_MOST << scale))
+		return false;
+	if (ahead > 0)
+		t->next[side] = s->acknowledgment;
+	if (distance(edge, t->edge[side]) > 0)
+		t->edge[side] = edge;
+	flow->seen_ms = c->now_ms;
+	return true;
+}
+
 /* A SYN from the inside where there is a flow: it may begin a new connection between the same ends, when the old one has been ended by
  * both sides or was never answered. */
 static bool begins_anew(struct flow *flow, const struct tcp_segment *s)
@@ -283,6 +305,8 @@ enum conntrack_verdict conntrack_tcp(struct conntrack *c, const struct conntrack
 		return open_connection(c, frame, side, &s);
 	if (!conntrack_is_from(frame, flow, side))
 		return SPOOFED;
+	if (flow->timeout == TCP_ESTABLISHED && (s.flags & (TCP_SYN | TCP_FIN | TCP_RST)) == 0)
+		return go_on(c, flow, side, &s) ? PASS : OUT_OF_WINDOW;
 	if (s.flags & TCP_RST)
 		return reset(c, flow, side, &s);
 	if (side == INSIDE && (s.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {

@@ -11,6 +11,7 @@ enum { RUNS = 5, RUN_MOST = 60 };       /* runs of a case; seconds that a run ma
 #define BENCHMARKS(X) \
 	X(basic) \
 	X(classify) \
+	X(conntrack) \
 	X(filter) \
 	X(hop) \
 	X(idle) \

@@ -25,8 +25,8 @@ function TestMetrics:tearDown()
   self.pid = nil
 end
 
-function TestMetrics:start(address, options)
-  support.write(self.folder .. "/graph.lua", PLAIN)
+function TestMetrics:start(address, options, graph)
+  support.write(self.folder .. "/graph.lua", graph or PLAIN)
   support.run(("'%s' run --name %s --metrics %s %s %s/graph.lua >%s/output 2>&1 & echo $! >%s/pid"):format(support.nf, self.name, address,
     options or "", self.folder, self.folder, self.folder))
   self.pid = tonumber(support.read(self.folder .. "/pid"))
@@ -194,6 +194,55 @@ function TestMetrics:testBadAddresses()
   text, code = run("192.0.2.1:9100")
   lu.assertEquals(code, 1)
   lu.assertEquals(text, "nf run: cannot listen on 192.0.2.1:9100 for the metrics: Cannot assign requested address\n")
+end
+
+-- The page at / as a browser shows it after its script has run for some seconds (of virtual time): the document, and what the
+-- script complained about. The browser finds no other host.
+function TestMetrics:browse()
+  local browser = support.run("command -v chromium || command -v chromium-browser || command -v google-chrome"):match("[^\n]+")
+  if not browser then lu.skip("needs chromium") end
+  local text, code = support.run(("HOME=%s timeout 120 %s --headless --no-sandbox --disable-gpu --disable-dev-shm-usage " ..
+    "--user-data-dir=%s/browser --host-resolver-rules='MAP * ~NOTFOUND, EXCLUDE 127.0.0.1' --enable-logging=stderr " ..
+    "--virtual-time-budget=20000 --dump-dom %s 2>%s/log"):format(self.folder, browser, self.folder, self.url, self.folder))
+  local log = support.read(self.folder .. "/log")
+  if code ~= 0 or not text:find("</html>", 1, true) then lu.skip("the browser does not run here: " .. log:sub(1, 200)) end
+  local complaints = {}
+  for line in log:gmatch("[^\n]*CONSOLE[^\n]*") do complaints[#complaints + 1] = line end
+  return (text:gsub("<script>.*</script>", "")), complaints
+end
+
+-- The texts of the page's elements of a class, or of a kind of cell.
+local function texts(document, class)
+  local set = {}
+  for text in document:gmatch('<text[^>]* class="' .. class .. '"[^>]*>([^<]*)</text>') do set[text] = true end
+  return set
+end
+
+function TestMetrics:testABrowserDrawsTheGraph()
+  local workers = [[return { workers = {
+    { apps = { source = { "basic.source", rate = "10Kpps", sizes = 60 }, thin = { "basic.sample", n = 10 } %s }, links = { %s } },
+    { apps = { tee = { "basic.tee" }, one = { "basic.sink" }, two = { "basic.sink" } }, links = { "tee.a -> one", "tee.b -> two" } } },
+    links = { "w1:thin.output -> w2:tee.input" } }]]
+  self:start("0", "", workers:format("", '"source -> thin.input"'))
+  local document, complaints = self:browse()
+  lu.assertEquals(complaints, {})
+  lu.assertStrContains(document, ('<h1 id="name">%s</h1><b id="state" class="state">running</b>'):format(self.name))
+  local names = texts(document, "name")
+  for _, name in ipairs({ "source", "thin", "w2:tee.input", "tee", "one", "two" }) do lu.assertTrue(names[name], name) end
+  -- Four links, with the two ends of the one between the workers, carry packets.
+  lu.assertEquals(select(2, document:gsub('class="wire live"', "")), 5)
+  lu.assertEquals(select(2, document:gsub('class="rate"[^>]*>[%d.]+ ?k?/s<', "")), 5)
+  lu.assertStrMatches(document, '.*class="drops">drops [%d.]+ k/s skipped<.*')
+  lu.assertStrMatches(document, ".*<td>source.output %-&gt; thin.input</td><td>[%d.]+ k</td><td>[%d.]+ M</td><td>%d+</td><td>[%d.]+ [nµ]+s</td>.*")
+  lu.assertStrMatches(document, ".*worker 2</b><span class=\"\">process %d+, running; a breath takes [%d.]+ [nµ]+s %(half%).*")
+  lu.assertNotStrContains(document, "DOES NOT BALANCE")
+  -- What a reload brings is drawn.
+  support.write(self.folder .. "/graph.lua", workers:format(', late = { "basic.tee" }', '"source -> late.input", "late.x -> thin.input"'))
+  lu.assertEquals(select(2, support.run(("%s reload %s"):format(support.nf, self.name))), 0)
+  document, complaints = self:browse()
+  lu.assertEquals(complaints, {})
+  lu.assertTrue(texts(document, "name").late)
+  lu.assertStrContains(document, "generation 2")
 end
 
 os.exit(lu.LuaUnit.run())

@@ -473,6 +473,8 @@ FUZZERS := \
 	dissect \
 	conntrack \
 	gso \
+	neighbor \
+	reassemble \
 	worker \
 
 SECONDS  ?= 60

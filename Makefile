@@ -468,6 +468,7 @@ $(BUILD)/embedded.o: $(BUILD)/embedded.s
 # Fuzz harnesses tests/fuzz/fuzz_NAME.c with their corpora tests/fuzz/corpus/NAME/; always clang, libFuzzer and sanitizers, all
 # sources but the programs, of which only what reads packets is there. Only `make fuzz` and the test that replays the corpora build them.
 FUZZERS := \
+	bpf \
 	capture \
 	config \
 	dissect \

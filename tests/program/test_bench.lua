@@ -8,7 +8,7 @@ local function names()
   local list = {}
   local text, code = support.run(support.nf .. " bench --list")
   lu.assertEquals(code, 0)
-  for name in text:gmatch("([%w]+) +%u[^\n]+\n") do list[#list + 1] = name end
+  for name in text:gmatch("(%w+) [^\n]+\n") do list[#list + 1] = name end
   return list
 end
 

@@ -48,18 +48,30 @@ static uint64_t now_ms(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+static void work(void)
+{
+	for (uint32_t c = 0; c < card_count; c++)
+		for (uint32_t q = 0; q < wish.queues; q++) {
+			if (wish.show)
+				show(&cards[c], q);
+			else
+				forward(&cards[c], &cards[card_count - 1 - c], q);
+		}
+}
+
+/* While nothing comes it rests: others want the processor, too. */
 static void run(uint64_t count, uint32_t limit_ms)
 {
-	uint64_t until = now_ms() + limit_ms;
+	uint64_t until = now_ms() + limit_ms, before;
+	uint32_t idle = 0;
 
-	while (forwarded < count && now_ms() < until && !ended)
-		for (uint32_t c = 0; c < card_count; c++)
-			for (uint32_t q = 0; q < wish.queues; q++) {
-				if (wish.show)
-					show(&cards[c], q);
-				else
-					forward(&cards[c], &cards[card_count - 1 - c], q);
-			}
+	while (forwarded < count && now_ms() < until && !ended) {
+		before = forwarded;
+		work();
+		idle = forwarded == before ? idle + 1 : 0;
+		if (idle > 100)
+			pause_ms(1);
+	}
 	while (!all_sent() && now_ms() < until && !ended)
 		pause_ms(1);
 }

@@ -451,6 +451,16 @@ $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# nf with the driver of intel cards as tests/nicsim/test_mutants.lua has written it: with defects, of which NF_MUTANT=N chooses one.
+MUTANTS = $(patsubst src/%.c,$(BUILD)/mutants/%.o,$(filter src/apps/intel/%.c,$(SOURCES)))
+
+$(BUILD)/mutants/%.o: $(BUILD)/mutants/%.c $(BUILD)/flags
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/nf-mutants: $(MUTANTS) $(OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out $(BUILD)/apps/intel/%,$(OBJECTS)) $(MUTANTS) $(LIBS)
+
 # Lua modules, public headers and pages as data: the assembler reads the files, a table (script.h) gives them their names.
 $(BUILD)/embedded.s: $(LUA) $(PUBLIC) $(PAGES) $(BUILD)/files
 	$(call say,EMBED,$@)

@@ -1,0 +1,163 @@
+-- The card can judge: defects of one line are put into nf's driver, and the card must complain of each. All of them are built into
+-- one binary, build/nf-mutants, in which NF_MUTANT=N makes defect N happen.
+local lu = require("luaunit")
+local ffi = require("ffi")
+local nicsim = require("support_nicsim")
+local support = require("support")
+
+local folder = support.folder()
+local LEAST = 20                        -- defects that must be there, whatever has become of the driver's lines
+
+-- file, what stands there once, what stands there instead, what the card must say, options of nf nicsim.
+-- What ends with a semicolon is a statement, else an expression. "lost": no rule is broken, but frames do not come back whole.
+local defects = {
+  { "intel_port_open", "code = pci_master_on(card);", "code = 0;", "bus-mastering-off" },
+  { "ixgbe", "3u << 20 | 1u << 24 | 1u << 25 | 1u << 29", "3u << 20 | 1u << 25 | 1u << 29", "no-eop" },
+  { "ixgbe", "3u << 20 | 1u << 24 | 1u << 25 | 1u << 29", "3u << 20 | 1u << 24 | 1u << 29", "no-fcs" },
+  { "ixgbe", "3u << 20 | 1u << 24 | 1u << 25 | 1u << 29", "1u << 24 | 1u << 25 | 1u << 29", "mixed-descriptors" },
+  { "ixgbe", "port->transmit.unit = 1 | 1ULL << 46;", "port->transmit.unit = 1;", "paylen-mismatch" },
+  { "ixgbe", "port->transmit.command_last = 1u << 27;", "port->transmit.command_last = 0;", "no-report" },
+  { "ixgbe_init", "intel_set(registers, IXGBE_CTRL, IXGBE_CTRL_RST | IXGBE_CTRL_LRST);", ";", "no-reset", "--do 'soil 0; soil 1'" },
+  { "ixgbe_init", "intel_pause(RESET_PAUSE_US);", ";", "access-after-reset", "--strict" },
+  { "ixgbe_link", "\t\tlock(port);", "\t\t;", "semaphore" },
+  { "ixgbe_receive", "\t\tIXGBE_RDRXCTL_CRCSTRIP | IXGBE_RDRXCTL_RSCACKC", "\t\tIXGBE_RDRXCTL_RSCACKC", "crc-strip-mismatch" },
+  { "ixgbe_receive", "intel_write(registers, IXGBE(RDBAL, q), (uint32_t)iova);", "intel_write(registers, IXGBE(RDBAL, q), (uint32_t)iova + 64);",
+    "ring-misaligned" },
+  { "ixgbe_receive", "port->receive_ring * (uint32_t)sizeof(struct intel_descriptor)", "port->receive_ring * 8", "tail-out-of-ring" },
+  { "ixgbe_receive", "port->receive_ring * (uint32_t)sizeof(struct intel_descriptor)", "port->receive_ring * 16 - 8", "ring-length" },
+  { "ixgbe_receive", "port->receive.room / BSIZE_UNIT", "0u", "buffer-size" },
+  { "ixgbe_receive", "DESCTYPE_ADVANCED << IXGBE_SRRCTL_DESCTYPE_AT", "0u", "lost" },
+  { "ixgbe_receive", "intel_clear(registers, IXGBE(DCA_RXCTRL, q), IXGBE_DCA_RXCTRL_BIT12);", ";", "dca-rxctrl-bit-12" },
+  { "ixgbe_receive", "intel_write(registers, IXGBE(RDT, q), 0);", "intel_write(registers, IXGBE(RDT, q), 1);", "tail-before-enable" },
+  { "ixgbe_receive", "\tintel_set(registers, IXGBE_RXCTRL, IXGBE_RXCTRL_RXEN);\n\tintel_clear(registers, IXGBE_SECRXCTRL, IXGBE_SECRXCTRL_RX_DIS);",
+    "intel_clear(registers, IXGBE_SECRXCTRL, IXGBE_SECRXCTRL_RX_DIS);", "receive-off" },
+  { "ixgbe_transmit", "intel_set(registers, IXGBE_DMATXCTL, IXGBE_DMATXCTL_TE);", ";", "transmit-off" },
+  { "ixgbe_transmit", "port->transmit_ring * (uint32_t)sizeof(struct intel_descriptor)", "port->transmit_ring * 8", "tail-" },
+  { "ixgbe_transmit", "intel_write(registers, IXGBE(TDBAL, q), (uint32_t)iova);", "intel_write(registers, IXGBE(TDBAL, q), (uint32_t)iova + 64);",
+    "ring-misaligned" },
+  { "intel_receive", "d->high = 0;", ";", "stale-dd" },
+  { "intel_receive", "d->low = burst[i]->iova + sizeof(struct packet) + PACKET_HEADROOM;",
+    "d->low = burst[0]->iova + sizeof(struct packet) + PACKET_HEADROOM;", "buffer-given-twice" },
+  { "intel_receive", "d->low = burst[i]->iova + sizeof(struct packet) + PACKET_HEADROOM;",
+    "d->low = (uint64_t)(uintptr_t)burst[i] + sizeof(struct packet) + PACKET_HEADROOM;", "dma-virtual" },
+  { "intel_receive", "d->low = burst[i]->iova + sizeof(struct packet) + PACKET_HEADROOM;",
+    "d->low = burst[i]->iova + sizeof(struct packet) + PACKET_HEADROOM + 2;", "lost" },
+  { "intel_receive", "*r->tail = filled & mask;", "*r->tail = (filled + 1) & mask;", "ring-never-refilled" },
+  { "intel_receive", "*r->tail = filled & mask;", "if (filled <= mask) *r->tail = filled & mask;", "ring-never-refilled" },
+  { "intel_receive", "!(status & STATUS_DD)", "false", "tail-laps-head" },
+  { "intel_receive", "p->length = length;", "p->length = length - 1;", "lost" },
+  { "intel_transmit", "*t->tail = end & t->mask;", "*t->tail = (end + 1) & t->mask;", "lost" },
+  { "intel_transmit", "*t->tail = end & t->mask;", "*t->tail = (end - 1) & t->mask;", "lost" },
+  { "intel_transmit", "!(t->ring[last & mask].high & STATUS_DD)", "false", "tail-laps-head",
+    "--do 'delay 0 transmit 5ms; delay 1 transmit 5ms'" },
+  { "intel_transmit", "d->low = p->iova + (uint64_t)(p->data - (const uint8_t *)p);", "d->low = (uint64_t)(uintptr_t)p->data;", "dma-virtual" },
+  { "intel_transmit", "d->low = p->iova + (uint64_t)(p->data - (const uint8_t *)p);", "d->low = p->iova + (uint64_t)(p->data - (const uint8_t *)p) + 4;",
+    "lost" },
+}
+
+-- How often a text stands in another, and where it stands last.
+local function find(text, piece)
+  local count, from, at = 0, 1, nil
+  while true do
+    local i = text:find(piece, from, true)
+    if not i then return count, at end
+    count, at, from = count + 1, i, i + 1
+  end
+end
+
+-- A statement, or an expression, of which each defect has its own form.
+local function variants(original, list)
+  local text = original
+  for _, defect in ipairs(list) do
+    if original:sub(-1) == ";" then
+      text = ("{ if (intel_mutant == %d) { %s } else { %s } }"):format(defect.number, defect[3], text)
+    else
+      text = ("(intel_mutant == %d ? (%s) : (%s))"):format(defect.number, defect[3], text)
+    end
+  end
+  return text
+end
+
+-- A file of the driver with its defects.
+local function write_file(name, places)
+  local text = support.read("src/apps/intel/" .. name .. ".c")
+  for original, list in pairs(places) do
+    local _, at = find(text, original)
+    text = text:sub(1, at - 1) .. variants(original, list) .. text:sub(at + #original)
+  end
+  local choice = name == "intel_receive" and "#include <stdlib.h>\nint intel_mutant;\n__attribute__((constructor)) static void choose(void) " ..
+    "{ const char *n = getenv(\"NF_MUTANT\"); intel_mutant = n != NULL ? atoi(n) : 0; }\n" or "extern int intel_mutant;\n"
+  support.write("build/mutants/apps/intel/" .. name .. ".c", choice .. text)
+end
+
+-- Write the driver with all defects that still have their place; gives these.
+local function write_driver()
+  local files, applied, left = {}, {}, {}
+  for path in io.popen("ls src/apps/intel/*.c"):lines() do files[path:match("([^/]+)%.c$")] = {} end
+  for number, defect in ipairs(defects) do
+    local places = files[defect[1]]
+    defect.number = number
+    if places and find(support.read("src/apps/intel/" .. defect[1] .. ".c"), defect[2]) == 1 then
+      places[defect[2]] = places[defect[2]] or {}
+      table.insert(places[defect[2]], defect)
+      applied[#applied + 1] = defect
+    else
+      left[#left + 1] = defect[1] .. ": " .. defect[2]
+    end
+  end
+  support.run("rm -rf build/mutants; mkdir -p build/mutants/apps/intel")
+  for name, places in pairs(files) do write_file(name, places) end
+  return applied, left
+end
+
+local graph = [[
+return {
+  apps = {
+    a = { "intel.ixgbe", pci = "0000:05:00.0", receive_ring = 64, transmit_ring = 64 },
+    b = { "intel.ixgbe", pci = "0000:06:00.0", receive_ring = 64, transmit_ring = 64 },
+  },
+  links = { "a.output -> b.input", "b.output -> a.input" },
+}
+]]
+
+-- Run the driver with each defect, twelve at a time; what was said is in a file each. 0: with none.
+local function run_all(list)
+  local script = {}
+  support.write(folder .. "/graph.lua", graph)
+  for i, defect in ipairs(list) do
+    script[#script + 1] = ("{ NF_MUTANT=%d timeout 60 build/nf nicsim --wire generator --all-back --traffic count=400,size=60-1514 --stop %s " ..
+      "-- build/nf-mutants run --quiet --duration 2500ms --name mutant-%d-%d %s/graph.lua; echo code $?; } >%s/%d.text 2>&1 &"):format(
+      defect.number, defect[5] or "", ffi.C.getpid(), defect.number, folder, folder, defect.number)
+    if i % 12 == 0 then script[#script + 1] = "wait" end
+  end
+  support.run(table.concat(script, "\n") .. "\nwait")
+end
+
+TestMutants = {}
+
+function TestMutants:testEveryDefectIsNamed()
+  local lacks = support.nf ~= "build/nf" and "defects are put into the plain build only" or nicsim.lacks(160)
+  if lacks then lu.skip(lacks) end
+  local applied, left = write_driver()
+  lu.assertTrue(#applied >= LEAST, "only " .. #applied .. " defects found their place; not these:\n" .. table.concat(left, "\n"))
+  local text, code = support.run("env -u MAKEFLAGS -u MFLAGS make -s build/nf-mutants")
+  lu.assertEquals(code, 0, text)
+  local list = { { number = 0 } }
+  for _, defect in ipairs(applied) do list[#list + 1] = defect end
+  run_all(list)
+  text = support.read(folder .. "/0.text")
+  lu.assertStrContains(text, "nicsim: no violation", false, text)
+  lu.assertStrContains(text, "code 0\n", false, text)
+  local silent = {}
+  for _, defect in ipairs(applied) do
+    text = support.read(folder .. "/" .. defect.number .. ".text")
+    local named = defect[4] == "lost" and (text:match("lost [1-9]") or text:match("corrupted [1-9]")) or
+      text:find("violation " .. defect[4], 1, true)
+    if not named or not text:find("code 1\n", 1, true) then
+      silent[#silent + 1] = ("%s: %s -> %s\n%s"):format(defect[1], defect[2], defect[3], text)
+    end
+  end
+  lu.assertEquals(table.concat(silent, "\n"), "")
+end
+
+os.exit(lu.LuaUnit.run())

@@ -43,7 +43,7 @@ LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lmicrohttpd -lsecco
 DPDK := $(if $(SAN),,$(patsubst -I%,-isystem %,$(filter-out -march=%,$(shell pkg-config --cflags libdpdk 2>/dev/null))))
 
 PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev libbpf-dev \
-	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl \
+	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl valgrind \
 	qemu-system-x86 busybox-static
 
 # Each list ends with an empty line, so that adding a file is a change of one line.
@@ -342,6 +342,7 @@ SOURCES := \
 	src/program/bench/link.c \
 	src/program/bench/memory.c \
 	src/program/bench/mixed.c \
+	src/program/bench/nic.c \
 	src/program/bench/pcap.c \
 	src/program/bench/reload.c \
 	src/program/bench/report.c \

@@ -22,6 +22,7 @@ local CASES = {
   idle = { "busy", "adaptive", "adaptive-ring", "wait" },
   link = { "single", "burst", "move" },
   memory = { "single", "burst", "burst-many", "copy-60", "copy-1514", "copy-1514-many", "home" },
+  nic = { "receive-32", "transmit-32", "forward-1", "forward-32", "forward-64", "forward-32-ring-4096", "forward-32-9014" },
   pcap = { "libpcap-read-64", "read-64", "read-64-ahead", "read-594", "read-1514", "libpcap-write-64", "write-64", "write-64-ahead",
     "write-594", "write-1514" },
   reload = { "10-apps", "100-apps", "1000-apps" },

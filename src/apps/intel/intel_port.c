@@ -35,7 +35,7 @@ int intel_port_bind(struct intel_port *port)
 	r->mask = port->receive_ring - 1;
 	r->size = packet_size(port);
 	r->room = r->size == PACKET_JUMBO ? 10240 : 2048;
-	r->packet = calloc(port->receive_ring, sizeof(*r->packet));
+	r->packet = calloc(port->receive_ring + PACKET_PREFETCH, sizeof(*r->packet));
 	t->ring = port->rings->transmit;
 	t->mask = port->transmit_ring - 1;
 	t->longest = port->mtu + 22;
@@ -198,14 +198,18 @@ void intel_port_link(struct app *app)
 void intel_port_pull(struct app *app)
 {
 	struct intel_port *port = (struct intel_port *)app;
-	struct packet *burst[BURST];
-	uint32_t n;
+	struct link *output = app->output[0];
+	uint32_t at, room;
 
-	if (!port->runs || app->output[0] == NULL)
+	if (!port->runs || output == NULL)
 		return;
-	n = intel_receive(&port->receive, app, burst, app_pull_room(app));
+	/* Straight into the link's slots, as far as they lie one behind the other: a burst less to write and to read. */
+	at = link_slot(output, output->sent);
+	room = link_room(output);
+	room = room < BURST ? room : BURST;
+	room = room < LINK_SLOTS - at ? room : LINK_SLOTS - at;
+	output->sent += intel_receive(&port->receive, app, &output->slot[at], room, &output->bytes);
 	intel_refill(&port->receive, false);
-	link_send_burst(app->output[0], burst, n);
 }
 
 void intel_port_push(struct app *app)

@@ -29,9 +29,10 @@ static void drain(struct intel_port *port)
 static void drop_received(struct intel_port *port, uint32_t reason)
 {
 	struct packet *burst[BURST];
+	uint64_t bytes = 0;
 	uint32_t n;
 
-	while ((n = intel_receive(&port->receive, &port->app, burst, BURST)) > 0)
+	while ((n = intel_receive(&port->receive, &port->app, burst, BURST, &bytes)) > 0)
 		app_drop_burst(&port->app, reason, burst, n);
 }
 

@@ -33,7 +33,7 @@ enum intel_drop { INTEL_TOO_LONG, INTEL_MALFORMED, INTEL_LINK_DOWN, INTEL_HANG, 
 
 struct intel_receive {
 	volatile struct intel_descriptor *ring;
-	struct packet **packet;
+	struct packet **packet;         /* of each descriptor; PACKET_PREFETCH more, which are NULL */
 	volatile uint32_t *tail;
 	uint32_t mask;                  /* descriptors - 1 */
 	uint32_t next, filled;          /* totals: looked at, given to the card */
@@ -58,8 +58,8 @@ struct intel_transmit {
 	uint32_t cut_next;
 };
 
-/* Receive up to n packets into burst; gives how many. Those that no card should give are dropped. */
-uint32_t intel_receive(struct intel_receive *r, struct app *app, struct packet **burst, uint32_t n);
+/* Receive up to n packets into burst; gives how many, and adds their bytes. Those that no card should give are dropped. */
+uint32_t intel_receive(struct intel_receive *r, struct app *app, struct packet **burst, uint32_t n, uint64_t *bytes);
 
 /* Give the card empty packets, when enough are missing or `all` is wanted. */
 void intel_refill(struct intel_receive *r, bool all);

@@ -31,7 +31,7 @@ void intel_reclaim(struct intel_transmit *t, struct app *app)
 }
 
 /* Write a packet's descriptor. needs: room */
-static inline void post(struct intel_transmit *t, uint32_t total, struct packet *p)
+static void post(struct intel_transmit *t, uint32_t total, struct packet *p)
 {
 	volatile struct intel_descriptor *d = &t->ring[total & t->mask];
 	t->packet[total & t->mask] = p;
@@ -124,31 +124,59 @@ static __attribute__((noinline)) uint32_t post_other(struct intel_transmit *t, s
 	return next + 1;
 }
 
+/* A frame that goes as it is: nothing left undone (gso and flags are neighbours), of a length that the card takes. */
+static inline bool is_plain(const struct packet *p, uint32_t span)
+{
+	uint16_t undone = *(const uint16_t *)(const void *)&p->meta.gso;
+
+	return (undone & ((PACKET_VLAN | PACKET_CHECKSUM_PARTIAL) << 8 | 0xff)) == 0 && p->length - INTEL_SHORTEST <= span;
+}
+
+_Static_assert(offsetof(struct packet_meta, flags) == offsetof(struct packet_meta, gso) + 1, "is_plain reads both");
+
+/* Up to n of what waits on the link, as far as it lies in one piece in link and ring. gives: the new total */
+static uint32_t post_burst(struct intel_transmit *t, struct app *app, struct link *input, uint32_t next, uint32_t end, uint32_t n)
+{
+	const uint32_t span = t->longest - INTEL_SHORTEST, at = link_slot(input, input->received);
+	const uint64_t command = t->command, unit = t->unit;
+	struct packet **const slot = input->slot + at, **packet = t->packet + (next & t->mask);
+	volatile struct intel_descriptor *d = t->ring + (next & t->mask);
+	uint32_t i, before_end = t->mask + 1 - (next & t->mask);
+
+	n = n < end - next ? n : end - next;
+	n = n < before_end ? n : before_end;
+	n = n < LINK_SLOTS - at ? n : LINK_SLOTS - at;
+	for (i = 0; i < n; i++, d++) {
+		struct packet *p = slot[i];
+
+		if (__builtin_expect(!is_plain(p, span), 0))
+			break;
+		packet[i] = p;
+		d->low = p->iova + (uint64_t)(p->data - (const uint8_t *)p);
+		d->high = command | p->length * unit;
+	}
+	next += i;
+	if (i < n)
+		next = post_other(t, app, next, end, slot[i++]);
+	link_advance(input, i);
+	return next;
+}
+
 void intel_send(struct intel_transmit *t, struct app *app, struct link *input)
 {
-	uint32_t next = t->next, first = next, n = link_waiting(input), end, i;
+	uint32_t next = t->next, first = next, n = link_waiting(input), end, left;
 
 	intel_reclaim(t, app);
 	end = next + room(t);
 	if (__builtin_expect(t->pending != NULL, 0))
 		next = cut(t, app, next, end);
-	if (n > BURST)
-		n = BURST;
 	/* Nothing goes from here to the output, whose room does not matter. */
-	for (i = 0; i < n && next != end && t->pending == NULL; i++) {
-		struct packet *p = link_peek(input, i);
+	for (left = n < BURST ? n : BURST; left > 0 && next != end && t->pending == NULL;) {
+		uint64_t before = input->received;
 
-		if (i + PACKET_PREFETCH < n)
-			__builtin_prefetch(link_peek(input, i + PACKET_PREFETCH));
-		if (__builtin_expect((p->meta.flags & (PACKET_VLAN | PACKET_CHECKSUM_PARTIAL)) != 0 || p->meta.gso != PACKET_GSO_NONE ||
-			p->length - INTEL_SHORTEST > t->longest - INTEL_SHORTEST, 0)) {
-			next = post_other(t, app, next, end, p);
-			continue;
-		}
-		post(t, next, p);
-		next++;
+		next = post_burst(t, app, input, next, end, left);
+		left -= (uint32_t)(input->received - before);
 	}
-	link_advance(input, i);
 	commit(t, first, next);
 }
 

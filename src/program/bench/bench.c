@@ -19,6 +19,7 @@ enum { RUNS = 5, RUN_MOST = 60 };       /* runs of a case; seconds that a run ma
 	X(ip) \
 	X(link) \
 	X(memory) \
+	X(nic) \
 	X(pcap) \
 	X(reload) \
 	X(table) \
@@ -26,7 +27,6 @@ enum { RUNS = 5, RUN_MOST = 60 };       /* runs of a case; seconds that a run ma
 	X(workers) \
 	X(xdp) \
 
-#define BENCHMARKS(X) X(basic) X(hop) X(idle) X(interlink) X(ip) X(link) X(memory) X(nic) X(pcap) X(reload) X(table) X(tables) X(workers)
 #define DECLARE(name) extern const struct benchmark name##_benchmark;
 BENCHMARKS(DECLARE)
 #define LIST(name) &name##_benchmark,

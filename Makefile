@@ -44,8 +44,6 @@ DPDK := $(if $(SAN),,$(patsubst -I%,-isystem %,$(filter-out -march=%,$(shell pkg
 
 PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev libbpf-dev \
 	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl valgrind \
-	qemu-system-x86 busybox-static
-	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl \
 	qemu-system-x86 busybox-static nmap
 
 # Each list ends with an empty line, so that adding a file is a change of one line.

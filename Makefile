@@ -316,6 +316,7 @@ SOURCES := \
 	src/nicsim/sim_child.c \
 	src/nicsim/sim_control.c \
 	src/nicsim/sim_dma.c \
+	src/nicsim/sim_driver.c \
 	src/nicsim/sim_filter.c \
 	src/nicsim/sim_generator.c \
 	src/nicsim/sim_igb.c \

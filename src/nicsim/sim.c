@@ -49,6 +49,9 @@ void sim_card_reset(struct sim_card *card)
 	card->link = false;
 	card->kind->linked(card);
 	card->link_ns = card->sim->now_ns + card->faults.link_delay_ns;
+	/* A driver waits for the bit in CTRL to clear itself, some not for long: now it may write, and nothing is wiped any more. */
+	sim_set(card, 0, card->kind->registers[0].reset);
+	sim_receive_forget_all(card);
 }
 
 void sim_card_link(struct sim_card *card)

@@ -265,6 +265,9 @@ void sim_tree_end(struct sim *sim);
  *   gives: NULL after a violation was named: `what` says who wanted it */
 void *sim_dma(struct sim_card *card, uint64_t address, uint32_t length, const char *what);
 
+/* The same without judging; NULL when it is not known. */
+const void *sim_dma_peek(uint64_t address);
+
 /* Copy from and to the driver's memory, over pages. fails: false after a violation was named */
 bool sim_dma_read(struct sim_card *card, uint64_t address, void *to, uint32_t length, const char *what);
 bool sim_dma_write(struct sim_card *card, uint64_t address, const void *from, uint32_t length, const char *what);
@@ -272,8 +275,6 @@ bool sim_dma_write(struct sim_card *card, uint64_t address, const void *from, ui
 /* See which drivers came and went; at most every millisecond. */
 void sim_dma_watch(struct sim *sim);
 
-/* Processes that have a card's registers mapped now. */
-uint32_t sim_dma_drivers(void);
 void sim_dma_end(void);
 
 /* --- sim_register --------------------------------------------------------------------------------------------------- */
@@ -339,6 +340,8 @@ bool sim_receive_waits(struct sim_card *card);
 
 /* The driver gave descriptors from..to to a receive, transmit queue. */
 void sim_receive_given(struct sim_queue *queue, uint32_t from, uint32_t to);
+/* After a reset the card holds no buffer. */
+void sim_receive_forget_all(struct sim_card *card);
 /* A queue is switched off: its buffers are the driver's again. */
 void sim_receive_forget(struct sim_queue *queue);
 void sim_transmit_given(struct sim_queue *queue, uint32_t from, uint32_t to);

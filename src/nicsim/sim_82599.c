@@ -143,13 +143,11 @@ static void check_semaphore(struct sim_card *card, uint32_t value)
 
 static void write_ctrl(struct sim_card *card, uint32_t old, uint32_t value)
 {
-	if (value & (CTRL_RST | CTRL_LRST)) {
-		/* Answered first: the bit clears itself. */
-		sim_set(card, CTRL, value & ~(uint32_t)(CTRL_RST | CTRL_LRST | CTRL_MASTER_DISABLE));
-		if (value & CTRL_RST)
-			sim_card_reset(card);
-		else
-			card->link_ns = card->sim->now_ns + card->faults.link_delay_ns;
+	if (value & CTRL_RST) {
+		sim_card_reset(card);
+	} else if (value & CTRL_LRST) {
+		sim_set(card, CTRL, value & ~(uint32_t)CTRL_LRST);
+		card->link_ns = card->sim->now_ns + card->faults.link_delay_ns;
 	} else if ((value ^ old) & CTRL_MASTER_DISABLE) {
 		uint32_t status = sim_get(card, STATUS) & ~(uint32_t)STATUS_MASTER;
 

@@ -168,7 +168,6 @@ static void write_ctrl(struct sim_card *card, uint32_t old, uint32_t value)
 	uint32_t status = sim_get(card, STATUS) & ~(uint32_t)STATUS_MASTER;
 
 	if (value & (CTRL_RST | CTRL_DEV_RST)) {
-		sim_set(card, CTRL, 1);
 		sim_card_reset(card);
 		return;
 	}

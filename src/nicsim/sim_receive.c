@@ -66,6 +66,13 @@ static void take(struct sim_card *card, uint64_t address)
 	card->given[hole] = 0;
 }
 
+void sim_receive_forget_all(struct sim_card *card)
+{
+	if (card->given_count > 0)
+		memset(card->given, 0, GIVEN_SLOTS * sizeof(uint64_t));
+	card->given_count = 0;
+}
+
 /* A descriptor that the driver gives to the card: judge it. */
 static void check_given(struct sim_queue *queue, uint32_t i)
 {
@@ -89,10 +96,11 @@ void sim_receive_given(struct sim_queue *queue, uint32_t from, uint32_t to)
 		check_given(queue, i);
 }
 
+/* The card reads nothing here: it is only known what it was told. */
 void sim_receive_forget(struct sim_queue *queue)
 {
 	for (uint32_t i = queue->head; queue->count > 0 && i != queue->tail; i = i + 1 == queue->count ? 0 : i + 1) {
-		const uint64_t *d = sim_dma(queue->card, queue->base + (uint64_t)i * DESCRIPTOR, DESCRIPTOR, "a receive descriptor");
+		const uint64_t *d = sim_dma_peek(queue->base + (uint64_t)i * DESCRIPTOR);
 
 		if (d != NULL)
 			take(queue->card, d[0]);

@@ -101,7 +101,8 @@ void sim_register_reset(struct sim_card *card)
 {
 	const struct sim_kind *kind = card->kind;
 
-	for (uint32_t r = 0; r < kind->register_count; r++)
+	/* All but the first one, CTRL: see sim_card_reset. */
+	for (uint32_t r = 1; r < kind->register_count; r++)
 		for (uint32_t n = 0; n < kind->registers[r].count; n++)
 			sim_set(card, kind->registers[r].at + n * kind->registers[r].stride, kind->registers[r].reset);
 }

@@ -79,11 +79,11 @@ void sim_ring_enable(struct sim_queue *queue, bool wants)
 			sim_receive_forget(queue);
 		queue->enabled = queue->wanted = false;
 	}
-	/* ENABLE reads the queue's state, not what was written. */
-	if (!queue->enabled)
-		sim_set(card, at, sim_get(card, at) & ~(uint32_t)SIM_ENABLE);
+	/* ENABLE reads the queue's state, not what was written. A driver whose registers are polled must not see it go and come. */
 	if (queue->wanted && card->faults.enable_delay_ns == 0)
 		enable(queue);
+	else if (!queue->enabled)
+		sim_set(card, at, sim_get(card, at) & ~(uint32_t)SIM_ENABLE);
 }
 
 void sim_ring_tick(struct sim_card *card)
@@ -153,7 +153,4 @@ void sim_ring_reset(struct sim_card *card)
 		}
 	}
 	card->receive_active = card->transmit_active = 0;
-	card->given_count = 0;
-	if (card->given != NULL)
-		memset(card->given, 0, sizeof(uint64_t) << 17);
 }

@@ -264,6 +264,7 @@ SOURCES := \
 	src/core/supervisor.c \
 	src/core/supervisor_child.c \
 	src/core/supervisor_control.c \
+	src/core/supervisor_home.c \
 	src/core/supervisor_probe.c \
 	src/core/supervisor_receipt.c \
 	src/core/supervisor_prepare.c \

@@ -74,6 +74,8 @@ uint32_t memory_home(void);
 /* Packets between workers, walked. own: freed here, and not in a ring yet. incoming: in the rings to this worker. */
 uint64_t memory_home_own(void);
 uint64_t memory_home_incoming(void);
+/* In the rings to any worker. */
+uint64_t memory_home_to(uint32_t worker);
 /* In all rings; while no worker runs. */
 uint64_t memory_home_all(void);
 

@@ -135,13 +135,18 @@ uint64_t memory_home_own(void)
 	return waiting;
 }
 
-uint64_t memory_home_incoming(void)
+uint64_t memory_home_to(uint32_t worker)
 {
 	uint64_t count = 0;
 
-	for (uint32_t from = 0; from <= workers && packet_worker < workers; from++)
-		count += ring_count(from, packet_worker);
+	for (uint32_t from = 0; from <= workers && worker < workers; from++)
+		count += ring_count(from, worker);
 	return count;
+}
+
+uint64_t memory_home_incoming(void)
+{
+	return memory_home_to(packet_worker);
 }
 
 uint64_t memory_home_all(void)

@@ -146,7 +146,7 @@ static void watch(struct supervisor *s)
 		int timeout = sooner(sooner(supervisor_watchdog(s), supervisor_probe_tick(s)),
 			sooner(supervisor_restart(s), supervisor_reload_tick(s)));
 
-		timeout = sooner(timeout, notify_watchdog());
+		timeout = sooner(timeout, sooner(notify_watchdog(), supervisor_home(s)));
 
 		wait[0] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
 		wait[1] = (struct pollfd){ .fd = s->listener, .events = POLLIN };

@@ -128,6 +128,9 @@ int supervisor_processor(const struct supervisor *s, uint32_t worker);
 /* Warn of each device that is on another node than the worker of its app. */
 void supervisor_check_placement(const struct supervisor *s, const struct graph *graph);
 
+/* supervisor_home.c: count what comes home to workers that have ended. gives: milliseconds until the next look, -1: none */
+int supervisor_home(struct supervisor *s);
+
 /* supervisor_child.c: one process per worker. */
 int supervisor_order(struct supervisor *s, uint32_t number, const struct worker_order *order, const int *fds, int count);
 int supervisor_start_worker(struct supervisor *s, uint32_t number) __attribute__((warn_unused_result));

@@ -187,6 +187,23 @@ function TestWorkers:testStatsSayThatTheMemoryOfAllBalancesAtRest()
   stop()
 end
 
+-- A worker that has ended by itself cannot count what comes home to it later; the memory of all balances all the same.
+function TestWorkers:testStatsBalanceAfterAWorkerHasEnded()
+  start(graph({ 'source = { "basic.source", sizes = 60, number = 3000 }',
+    'wait = { "basic.delay", time = "500ms" }, sink = { "basic.sink" }, more = { "basic.source", rate = "1pps" }' },
+    '"w1:source.output -> w2:wait.input", "w2:wait.output -> w2:sink.a", "w2:more.output -> w2:sink.b"'))
+  wait("the packets' end", function() return (number(stats(), "wait", "packets") or 0) == 3000 and
+    (number(stats(), "sink", "consumed") or 0) >= 3000 end)
+  local text = wait("the balance of all workers", function()
+    local out = support.run(support.nf .. " stats --interval 0 " .. name)
+    return out:match("\nall workers\n.- 0 held %+ %d+ between workers: balances") and out
+  end)
+  lu.assertStrMatches(text, ".*worker 1: ended;.*")
+  -- 1,024 of them fill the ring home; the others wait for room in it.
+  lu.assertTrue(tonumber(text:match("(%d+) between workers: balances")) >= 1024, text)
+  stop()
+end
+
 function TestWorkers:testAReloadAddsKeepsAndRemovesLinks()
   local a = 'source = { "basic.source", sizes = 60, rate = "200Kpps" }, near = { "basic.sink" }, one = { "basic.source", rate = "1pps" }'
   local b = 'sink = { "basic.sink" }, one = { "basic.source", rate = "1pps" }'

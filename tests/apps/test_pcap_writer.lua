@@ -425,4 +425,84 @@ function TestWriter:testAnAppOfAnotherNameTakesTheFileAnew()
   lu.assertNil(capture.difference(content(), { packets[7] }))
 end
 
+-- A writer whose files stay open behind it, as the supervisor keeps them: gives the instance, and how to go on with another.
+local function kept_writer(params)
+  local resources, errors = ffi.new("struct resources"), ffi.new("struct errors")
+  local checked = support.new("pcap.writer", params)
+  resources.errors, resources.app = errors, checked
+  checked.class.resources(checked, resources)
+  local function next_writer()
+    local app = support.new("pcap.writer", params)
+    nf.resource_serve_here(resources)
+    lu.assertEquals(app.class.prepare(app, nil), 0)
+    nf.resource_serve_here(nil)
+    app.class.commit(app, nil)
+    return app
+  end
+  return next_writer, function()
+    nf.resources_fini(resources, false)
+    nf.app_delete(checked)
+  end
+end
+
+-- As a worker that is killed leaves it: nothing is written any more.
+local function die(app)
+  app.class.retire(app)
+  nf.app_delete(app)
+end
+
+function TestWriter:testASuccessorGoesOnBehindTheLastWholeBlock()
+  local packets = capture.packets(900)
+  local next_writer, close = kept_writer({ file = file, flush = "1ms" })
+  local app, kept = next_writer(), {}
+  for part = 0, 2 do
+    write_all(app, { unpack(packets, part * 300 + 1, part * 300 + 200) })
+    nf.clock_set(nf.clock_now() + 10000000ULL)
+    support.tick(app)                                     -- these are in the file
+    write_all(app, { unpack(packets, part * 300 + 201, part * 300 + 300) })     -- these are not
+    for i = 1, 200 do kept[#kept + 1] = packets[part * 300 + i] end
+    die(app)
+    local out = assert(io.open(file, "ab"))               -- it died in the middle of a record
+    out:write(capture.pcap({ packets[7] }):sub(25, 60))
+    out:close()
+    app = next_writer()
+    support.tick(app)                                     -- before any packet comes
+    lu.assertNil(capture.difference(content(), kept))
+  end
+  write_all(app, { packets[1] })
+  support.finish(app)
+  kept[#kept + 1] = packets[1]
+  lu.assertNil(capture.difference(content(), kept))
+  -- Who ended well is no predecessor: the file begins anew.
+  app = next_writer()
+  write_all(app, { packets[2] })
+  support.finish(app)
+  lu.assertNil(capture.difference(content(), { packets[2] }))
+  close()
+end
+
+function TestWriter:testASuccessorGoesOnWithTheRing()
+  local packets = capture.packets(100, { size = 500 })
+  local next_writer, close = kept_writer({ file = file, files = 3, size = 5000, flush = "1ms" })
+  local app, at = next_writer(), 1
+  -- Nine packets for each file: whichever is present when the worker dies, the next one goes on in it.
+  for _, count in ipairs({ 4, 7, 13, 20, 9, 30 }) do
+    write_all(app, { unpack(packets, at, at + count - 1) })
+    at = at + count
+    nf.clock_set(nf.clock_now() + 10000000ULL)
+    support.tick(app)
+    die(app)
+    app = next_writer()
+  end
+  support.tick(app)
+  support.finish(app)
+  close()
+  local expected = { {}, {}, {} }
+  for i = 1, at - 1 do
+    local number = math.floor((i - 1) / 9)
+    if number > math.floor((at - 2) / 9) - 3 then table.insert(expected[number % 3 + 1], packets[i]) end
+  end
+  for n = 1, 3 do lu.assertNil(capture.difference(content(("%s/out.%d.pcap"):format(folder, n)), expected[n])) end
+end
+
 os.exit(lu.LuaUnit.run())

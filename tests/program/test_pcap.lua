@@ -1,5 +1,6 @@
 -- Capture files as a user meets them: nf run from file to file, pipes, damaged and missing files, a full disk, reload of time.
 local lu = require("luaunit")
+local ffi = require("ffi")
 local capture = require("support_capture")
 local support = require("support")
 
@@ -161,6 +162,73 @@ return {
   wait_for(("! kill -0 $(cat %s/pid) 2>/dev/null"):format(folder))
   lu.assertStrContains(support.read(folder .. "/output"), "it balances")
   for i, p in ipairs(content("out.pcap")) do lu.assertTrue(p.data == packets[(i - 1) % 1000 + 1].data, "packet " .. i) end
+end
+
+-- The writer's worker is killed, again and again, under packets: what the file had stays, and the next worker goes on behind it.
+local function writes_on(what, kills, writer, check)
+  local running = require("support_running").new(what)
+  running.folder = folder
+  running.start(([[return { workers = {
+    { apps = { source = { "basic.source", rate = "40Kpps", sizes = { 60, 700 }, content = "random" } }, links = { "source -> w2:out.input" } },
+    { apps = { out = { "pcap.writer", %s } } } }, links = { "w1:source.output -> w2:out.input" } }]])
+    :gsub('links = { "source %-> w2:out.input" }', "links = {}"):format(writer:gsub("FOLDER", folder)))
+  for i = 1, kills do
+    check(i)
+    local pid = tonumber((running.nf("stats --interval 0 " .. running.name)):match("worker 2: process (%d+)"))
+    ffi.C.kill(pid, 9)
+    support.wait("the next worker", function() return select(2, running.output():gsub("is back after", "")) == i end)
+  end
+  check(kills + 1)
+  local text = running.stop()
+  lu.assertNotStrContains(text, "cannot be written")
+  return text
+end
+
+function TestPcap:testAWriterGoesOnWhereADeadOneWas()
+  local path, before = folder .. "/out.pcap", ""
+  writes_on("pcap-dead", 4, 'file = "FOLDER/out.pcap", flush = "10ms"', function()
+    support.wait("more packets", function() return #(support.read(path) or "") > #before + 2000000 end)
+    local now = support.read(path)
+    -- What is missing of what there was is at most the block that was being written: 1 MiB, and not a byte before it changed.
+    local kept = math.max(0, #before - 1048576)
+    lu.assertTrue(now:sub(1, kept) == before:sub(1, kept), "what was written has changed")
+    before = now
+  end)
+  local packets = capture.read(support.read(path))
+  local last = 0ULL
+  for i, p in ipairs(packets) do
+    lu.assertTrue((#p.data == 60 or #p.data == 700) and p.wire == #p.data, "packet " .. i)
+    lu.assertTrue(p.time >= last, "packet " .. i .. " is older than the one before")
+    last = p.time
+  end
+end
+
+function TestPcap:testARingGoesOnWhereADeadWriterWas()
+  local newest = 0
+  local text = writes_on("pcap-ring", 3, 'file = "FOLDER/ring.pcap", files = 4, size = "2M", flush = "10ms"', function(i)
+    -- Each time so far that every file has packets of its own.
+    support.wait("more packets", function()
+      local sum = 0
+      for n = 1, 4 do sum = sum + #(support.read(("%s/ring.%d.pcap"):format(folder, n)) or "") end
+      return sum > (i == 1 and 2500000 or 5000000)
+    end)
+    newest = newest + 1
+  end)
+  lu.assertEquals(newest, 4)
+  local files, times = 0, {}
+  for n = 1, 4 do
+    local bytes = support.read(("%s/ring.%d.pcap"):format(folder, n))
+    local packets = #bytes >= 24 and capture.read(bytes) or {}
+    if #packets > 0 then
+      files = files + 1
+      times[files] = { packets[1].time, packets[#packets].time, #bytes }
+    end
+  end
+  -- One after the other, none empty between, none longer than asked.
+  lu.assertTrue(files >= 3, text)
+  table.sort(times, function(a, b) return a[1] < b[1] end)
+  for i = 2, files do lu.assertTrue(times[i][1] >= times[i - 1][2]) end
+  for i = 1, files - 1 do lu.assertTrue(times[i][3] <= 2097152 and times[i][3] > 1000000, times[i][3]) end
 end
 
 function TestPcap:testTheDemonstration()

@@ -46,6 +46,18 @@ static void fail(struct file_output *output, struct file_output_block *block, in
 	__atomic_store_n(&output->failed, true, __ATOMIC_RELAXED);
 }
 
+/* Say how far the file of a block is written, and of the one before it in the ring that nobody writes it any more. */
+static void mark(const struct file_output *output, const struct file_output_block *block)
+{
+	uint32_t before = (block->file + output->files - 1) % output->files;
+
+	if (!output->is_regular || output->failed)
+		return;
+	lseek(output->fd[block->file], (off_t)output->offset, SEEK_SET);
+	if (block->head > 0 && before != block->file)
+		lseek(output->fd[before], 0, SEEK_SET);
+}
+
 /* Write a block, as far as that is possible without waiting for a reader; house-keeping thread. */
 static void write_block(struct job *job)
 {
@@ -55,6 +67,11 @@ static void write_block(struct job *job)
 
 	if (block->number != output->turn)
 		return;                         /* one before it waits for a pipe: it comes again */
+	if (block->resumes) {
+		output->offset = block->from;
+		if (ftruncate(fd, (off_t)block->from) != 0)
+			fail(output, block, errno);
+	}
 	if (block->head > 0 && block->done == 0) {
 		output->offset = 0;
 		if (!output->failed && output->is_regular && ftruncate(fd, 0) != 0)
@@ -76,6 +93,7 @@ static void write_block(struct job *job)
 		block->done += (uint32_t)n;
 		output->offset += (uint64_t)n;
 	}
+	mark(output, block);
 	if (block->done < block->length && block->lost == 0)
 		block->lost = block->records;   /* of a block behind the failed one */
 	block->done = block->length;
@@ -171,7 +189,7 @@ static bool next_block(struct file_output *output)
 	output->filling = true;
 	block->length = block->done = block->records = block->head = 0;
 	block->lost = 0;
-	block->again = false;
+	block->again = block->resumes = false;
 	block->file = output->file;
 	block->number = output->blocks++;
 	return true;
@@ -193,6 +211,31 @@ bool file_output_begin(struct file_output *output, const uint8_t *header, uint32
 	memcpy(block->data, header, length);
 	block->length = block->head = length;
 	output->file_bytes = length;
+	return true;
+}
+
+bool file_output_resume(struct file_output *output)
+{
+	struct file_output_block *block;
+	off_t at = 0, next = 0;
+	uint32_t file = 0;
+
+	/* It may have died right after it began the next file of the ring: then both have a position, and that one counts. */
+	while (file < output->files && (at = lseek(output->fd[file], 0, SEEK_CUR)) <= 0)
+		file++;
+	if (file == output->files)
+		return false;
+	if (file + 1 < output->files && (next = lseek(output->fd[file + 1], 0, SEEK_CUR)) > 0) {
+		file++;
+		at = next;
+	}
+	output->file = file;
+	if (!next_block(output))
+		return false;
+	block = &output->block[output->present];
+	block->resumes = true;
+	block->from = output->file_bytes = (uint64_t)at;
+	file_output_flush(output);
 	return true;
 }
 
@@ -284,6 +327,8 @@ uint64_t file_output_stop(struct file_output *output)
 		}
 		lost += release(block);
 	}
+	for (uint32_t i = 0; i < output->files && output->is_regular; i++)
+		lseek(output->fd[i], 0, SEEK_SET);
 	return lost;
 }
 

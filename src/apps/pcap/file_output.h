@@ -3,7 +3,11 @@
  * packet thread fills the present block and hands it over; it never waits for the disk.
  *
  * A block belongs to one file. What is handed over is written in order. After an error nothing more is written; the file is
- * cut behind the last whole record, so that it stays readable. */
+ * cut behind the last whole record, so that it stays readable.
+ *
+ * Writes name their place, so the position of an open file is free to say how far it is written: the supervisor has the same
+ * open file, and hands it to the successor of a worker that died, which goes on there. It is 0 in files that nobody writes, and set
+ * back by file_output_stop. */
 #include "core/core.h"
 
 enum {
@@ -21,6 +25,8 @@ struct file_output_block {
 	uint32_t records;
 	uint32_t file;                  /* of the ring */
 	uint32_t head;                  /* bytes before the first record: the header of a file that begins with this block */
+	bool resumes;                   /* nothing is in it: the file is cut behind what a dead worker has written, */
+	uint64_t from;                  /* which is so many bytes */
 	uint64_t number;                /* of all blocks, from 0 */
 	uint64_t lost;                  /* records that could not be written; house-keeping thread */
 	bool handed;                    /* to the house-keeping thread, and not yet all written; packet thread */
@@ -58,6 +64,10 @@ void file_output_free(struct file_output *output);      /* needs: file_output_st
 /* Begin the next file of the ring (the first one at first), emptied, with this header.
  *   gives: false when no block is free */
 bool file_output_begin(struct file_output *output, const uint8_t *header, uint32_t length);
+
+/* Go on with the file that a worker which died was writing, behind its last whole block; in place of file_output_begin.
+ *   gives: false when there is none */
+bool file_output_resume(struct file_output *output);
 
 /* The place of `length` more bytes: in the present block, else in the next one.
  *   needs: a file was begun; length + FILE_OUTPUT_SLACK <= FILE_OUTPUT_BLOCK

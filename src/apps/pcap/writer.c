@@ -27,7 +27,7 @@ static const char *const timestamps[] = { "packet", "now", NULL };
 
 static const struct param params[] = {
 	{ "file", PARAM_FILE, offsetof(struct writer, file), .required = true,
-		.help = "capture file; emptied when the graph starts. Also a named pipe, or /dev/stdout with nf run --quiet" },
+		.help = "capture file; emptied when the graph starts, not when a worker is started again. Also a named pipe, or /dev/stdout with nf run --quiet" },
 	{ "files", PARAM_U32, offsetof(struct writer, files), .min = 1, .max = RING_MOST, .initial = 1,
 		.help = "number of files of a ring: FILE.1.pcap, FILE.2.pcap, ...; behind the last the first is written anew" },
 	{ "size", PARAM_BYTES, offsetof(struct writer, size), .min = 1024, .max = 1ULL << 62, .optional = true,
@@ -130,12 +130,14 @@ static bool begin_file(struct writer *writer)
 	return true;
 }
 
-/* Empty the file and write its header, once, before anything else. */
+/* Once, before anything else: go on with what a worker that died has written; else empty the file and write its header. A pipe has had
+ * its header when the files that the worker before began are counted here. */
 static void begin(struct writer *writer)
 {
 	if (writer->begun)
 		return;
-	writer->begun = begin_file(writer);
+	writer->begun = file_output_resume(writer->output) || (!writer->output->is_regular && writer->app.counter[FILES] > 0) ||
+		begin_file(writer);
 	file_output_flush(writer->output);
 }
 

@@ -151,6 +151,9 @@ SOURCES := \
 	src/apps/ip/reassembler.c \
 	src/apps/filter/classify.c \
 	src/apps/filter/pcap.c \
+	src/apps/intel/e1000e.c \
+	src/apps/intel/gigabit.c \
+	src/apps/intel/igb.c \
 	src/apps/intel/intel_device.c \
 	src/apps/filter/conntrack.c \
 	src/apps/filter/conntrack_fragment.c \

@@ -16,6 +16,8 @@
 	X(basic_split) \
 	X(basic_tee) \
 	X(basic_truncate) \
+	X(intel_e1000e) \
+	X(intel_igb) \
 	X(intel_ixgbe) \
 	X(ip_arp) \
 	X(ip_echo4) \

@@ -19,6 +19,7 @@ enum intel_kind {
 struct intel_device {
 	uint16_t device;                /* of vendor 0x8086 */
 	uint8_t kind;                   /* enum intel_kind */
+	uint8_t queues;                 /* that instances may use */
 	const char *app;                /* the class that drives it */
 	const char *name;
 };

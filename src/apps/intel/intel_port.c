@@ -10,7 +10,9 @@ const char *const intel_counters[] = { "missed", "no-descriptor", "crc-errors", 
 	"queue-resets", "card-resets", NULL };
 const char *const intel_reasons[] = { "too-long", "malformed", "link-down", "hang", "gone", "gso", "metadata", "no-packet", NULL };
 
-const struct intel_driver *const intel_drivers[] = { &ixgbe_driver, NULL };
+const char *const intel_rss_names[] = { "ip", "ip+tcp", "ip+tcp+udp", NULL };
+
+const struct intel_driver *const intel_drivers[] = { &ixgbe_driver, &igb_driver, &e1000e_driver, NULL };
 
 static uint8_t packet_size(const struct intel_port *port)
 {

@@ -56,8 +56,7 @@ struct intel_port {
 
 struct intel_driver {
 	const struct app_class *class;
-	uint32_t queues;                /* that instances may use */
-	uint32_t status, longest_mtu;   /* offset of a register that never reads as all ones */
+	uint32_t status;                /* offset of a register that never reads as all ones */
 	/* Registers for `nf regs`; name NULL at the end. */
 	const struct intel_register *table;
 
@@ -83,12 +82,12 @@ struct intel_driver {
 	void (*spread)(struct intel_port *port, uint32_t without);
 };
 
-extern const struct intel_driver ixgbe_driver;
+extern const struct intel_driver ixgbe_driver, igb_driver, e1000e_driver;
 
 /* NULL at the end. */
 extern const struct intel_driver *const intel_drivers[];
 
-extern const char *const intel_counters[], *const intel_reasons[];
+extern const char *const intel_counters[], *const intel_reasons[], *const intel_rss_names[];
 
 /* The functions of a class. */
 void intel_port_check(const struct app *app, struct errors *errors);
@@ -108,6 +107,40 @@ void intel_port_tick(struct app *app);
 uint32_t intel_port_held(const struct app *app);
 uint32_t intel_port_posted(const struct app *app);
 uint64_t intel_port_sleep_limit(const struct app *app);
+
+/* What the classes and their parameters have in common. */
+#define INTEL_PORT_PARAMS(longest) \
+	{ "pci", PARAM_PCI, offsetof(struct intel_port, pci), .required = true, .help = "the card; nf pci lists them" }, \
+	{ "mtu", PARAM_U32, offsetof(struct intel_port, mtu), .min = 68, .max = longest, .initial = 1500, \
+		.help = "longest packet behind the Ethernet header; longer frames are dropped" }, \
+	{ "promiscuous", PARAM_BOOL, offsetof(struct intel_port, promiscuous), .initial = true, \
+		.help = "receive frames to all addresses, not only to the card's and to groups" }, \
+	{ "mac", PARAM_MAC, offsetof(struct intel_port, mac), .optional = true, .present = offsetof(struct intel_port, has_mac), \
+		.help = "address of the card, instead of its own" }, \
+	{ "vlan", PARAM_BOOL, offsetof(struct intel_port, vlan), .initial = false, \
+		.help = "take VLAN tags out of received frames, into the packet's metadata" }, \
+	{ "receive_ring", PARAM_U32, offsetof(struct intel_port, receive_ring), .min = INTEL_RING_LEAST, .max = INTEL_RING_MOST, \
+		.initial = 1024, .help = "descriptors, a power of two" }, \
+	{ "transmit_ring", PARAM_U32, offsetof(struct intel_port, transmit_ring), .min = INTEL_RING_LEAST, .max = INTEL_RING_MOST, \
+		.initial = 1024, .help = "descriptors, a power of two" }, \
+	{ "wait_for_link", PARAM_DURATION, offsetof(struct intel_port, wait_ns), .initial = 0, .max = 60000000000ULL, \
+		.help = "wait at most this long for the link, when the app is started" }, \
+	{ "flow_control", PARAM_BOOL, offsetof(struct intel_port, flow_control), .initial = false, .help = "obey and send pause frames" }
+
+#define INTEL_PORT_QUEUE_PARAMS \
+	{ "queue", PARAM_U32, offsetof(struct intel_port, queue), .max = INTEL_QUEUES - 1, .initial = 0, \
+		.help = "queue pair of this instance; several instances, also in several workers, share a card" }, \
+	{ "rss", PARAM_ENUM, offsetof(struct intel_port, rss), .choices = intel_rss_names, .initial = INTEL_RSS_TCP, \
+		.help = "fields that decide which queue in use a packet comes to" }
+
+#define INTEL_PORT_CLASS \
+	.size = sizeof(struct intel_port), .params = params, .inputs = (const char *const[]){ "input?", NULL }, \
+	.outputs = (const char *const[]){ "output?", NULL }, .counters = intel_counters, .reasons = intel_reasons, .dma = true, \
+	.check = intel_port_check, .resources = intel_port_resources, .open = intel_port_open, .quiesce = intel_port_quiesce, \
+	.close = intel_port_close, .holds = intel_port_holds, .prepare = intel_port_prepare, .commit = intel_port_commit, \
+	.abort = intel_port_retire, .stop = intel_port_stop, .retire = intel_port_retire, .link = intel_port_link, \
+	.pull = intel_port_pull, .push = intel_port_push, .tick = intel_port_tick, .held = intel_port_held, \
+	.posted = intel_port_posted, .sleep_limit = intel_port_sleep_limit
 
 /* intel_port_watch.c: what tick does: link, counters, hangs, a card that vanished. */
 void intel_port_watch(struct intel_port *port);

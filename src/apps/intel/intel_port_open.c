@@ -73,6 +73,8 @@ static void compare(const struct intel_port *port, const struct intel_port *othe
 		key = "rss";
 	else if (port->has_mac != other->has_mac || memcmp(port->mac, other->mac, sizeof(port->mac)) != 0)
 		key = "mac";
+	else if (port->vlan != other->vlan)
+		key = "vlan";
 	if (key != NULL)
 		errors_add(errors, "app '%s': key '%s': app '%s' has the same card %s with another value", port->app.name, key,
 			other->app.name, port->pci);
@@ -99,6 +101,9 @@ static int check_device(const struct intel_port *port, const struct pci_device *
 	if (row == NULL)
 		return nf_fail(ENODEV, "app '%s': card %s is a %04x:%04x, which %s does not drive", port->app.name, port->pci,
 			device->vendor, device->device, port->app.class->name);
+	if (strcmp(row->app, port->app.class->name) == 0 && port->queue >= row->queues)
+		return nf_fail(EINVAL, "app '%s': key 'queue': card %s, %s, has queues 0..%u", port->app.name, port->pci, row->name,
+			row->queues - 1u);
 	if (strcmp(row->app, port->app.class->name) != 0)
 		return nf_fail(ENODEV, "app '%s': card %s is a %s: it takes %s", port->app.name, port->pci, row->name, row->app);
 	return 0;
@@ -152,8 +157,13 @@ static int open_queue(const struct app *app)
 	uint8_t *base;
 	int fd;
 
+	int code;
+
 	if (handled == NULL)
 		return nf_fail(ENODEV, "app '%s': card %s is not open", app->name, port->pci);
+	code = check_device(port, &card->device);
+	if (code < 0)
+		return code;
 	while (i < sizeof(queues) / sizeof(queues[0]) && queues[i].base != NULL)
 		i++;
 	if (i == sizeof(queues) / sizeof(queues[0]))

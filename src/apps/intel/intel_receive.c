@@ -6,19 +6,17 @@
 #define STATUS_EOP (1u << 1)
 #define STATUS_VP (1u << 3)
 #define STATUS_L4I (1u << 5)            /* the transport checksum was verified */
-#define ERROR_L4E (1u << 30)
-#define ERROR_IPE (1u << 31)
 
 /* The flags of a packet with a tag, or with a wrong checksum. */
-static __attribute__((noinline)) void set_flags(struct packet *p, uint32_t status)
+static __attribute__((noinline)) void set_flags(struct packet *p, uint32_t status, uint32_t wrong)
 {
 	p->meta.flags = status & STATUS_VP ? PACKET_VLAN : 0;
-	if ((status & (STATUS_L4I | ERROR_L4E | ERROR_IPE)) == STATUS_L4I)
+	if ((status & (STATUS_L4I | wrong)) == STATUS_L4I)
 		p->meta.flags |= PACKET_CHECKSUM_VALID;
 }
 
 /* What the card found out: written as whole words, as packet_clear would. The place of a tag counts only with its flag. */
-static inline void set_meta(struct packet *p, uint32_t status, uint64_t low, uint64_t high, uint64_t port)
+static inline void set_meta(struct packet *p, uint32_t status, uint64_t low, uint64_t high, uint64_t port, uint32_t wrong)
 {
 	uint64_t *meta = (uint64_t *)(void *)&p->meta;
 
@@ -26,8 +24,8 @@ static inline void set_meta(struct packet *p, uint32_t status, uint64_t low, uin
 	meta[1] = (low & 0xf) != 0 ? low >> 32 : 0;             /* hash, checksum_start, checksum_offset */
 	meta[2] = high >> 48 | port;                            /* vlan, port, gso_bytes, gso_header */
 	meta[3] = (status & STATUS_L4I) << 4;                   /* gso, flags */
-	if (__builtin_expect((status & (STATUS_VP | ERROR_L4E | ERROR_IPE)) != 0, 0))
-		set_flags(p, status);
+	if (__builtin_expect((status & (STATUS_VP | wrong)) != 0, 0))
+		set_flags(p, status, wrong);
 }
 
 _Static_assert(offsetof(struct packet_meta, hash) == 8 && offsetof(struct packet_meta, vlan) == 16 &&
@@ -54,6 +52,7 @@ uint32_t intel_receive(struct intel_receive *r, struct app *app, struct packet *
 	volatile struct intel_descriptor *d = r->ring + at;
 	struct packet **packet = r->packet + at, **const first = packet, **last, **const begin = burst;
 	const uint64_t port = (uint64_t)r->port << 16;
+	const uint32_t wrong = r->wrong;
 	uint32_t room = r->skipping ? 0 : r->room;
 	uint64_t sum = 0;
 
@@ -80,7 +79,7 @@ uint32_t intel_receive(struct intel_receive *r, struct app *app, struct packet *
 		__builtin_prefetch((uint8_t *)(p + 1) + PACKET_HEADROOM);
 		p->length = length;
 		sum += length;
-		set_meta(p, status, low, high, port);
+		set_meta(p, status, low, high, port, wrong);
 		*burst++ = p;
 	}
 	r->next += (uint32_t)(packet - first);

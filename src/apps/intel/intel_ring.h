@@ -38,6 +38,7 @@ struct intel_receive {
 	uint32_t mask;                  /* descriptors - 1 */
 	uint32_t next, filled;          /* totals: looked at, given to the card */
 	uint32_t room;                  /* bytes of a buffer, as the card was told */
+	uint32_t wrong;                 /* error bits of IPv4 and transport checksums, which differ */
 	uint8_t size;                   /* enum packet_size */
 	bool skipping;                  /* within a frame that takes several buffers, which none should */
 	uint16_t port;

@@ -1,0 +1,218 @@
+/* igb -- intel.igb: the 82576, I350, I210 and I211. Card and link are gigabit.c's; here are queues, RSS and the class. The sections
+ * are those of the 82576's datasheet (320961). */
+#include "apps/intel/gigabit.h"
+
+#define REG(name, offset, stride, count, section, title) IGB_##name = offset, IGB_##name##_STRIDE = stride,
+#define FIELD(name, field, shift, bits)
+enum {
+#include "apps/intel/igb_registers.def"
+};
+#undef REG
+#undef FIELD
+#define REG(name, offset, stride, count, section, title)
+#define FIELD(name, field, shift, bits) static const uint32_t __attribute__((unused)) IGB_##name##_##field = INTEL_MASK(shift, bits); \
+	enum { IGB_##name##_##field##_AT = shift };
+#include "apps/intel/igb_registers.def"
+#undef REG
+#undef FIELD
+#define IGB(name, i) (IGB_##name + (uint32_t)(i) * IGB_##name##_STRIDE)
+
+#define REG(name, offset, stride, count, section, title) { #name, section, title, offset, stride, count },
+#define FIELD(name, field, shift, bits) { #field, NULL, NULL, shift, bits, 0 },
+static const struct intel_register registers_table[] = {
+#include "apps/intel/gigabit_registers.def"
+#include "apps/intel/igb_registers.def"
+	{ NULL, NULL, NULL, 0, 0, 0 }
+};
+#undef REG
+#undef FIELD
+
+enum {
+	ENABLE_US = 10000, STOP_PAUSE_US = 100,
+	BSIZE_UNIT = 1024, BSIZE_HEADER_256 = 4, DESCTYPE_ADVANCED = 1, MRQE_RSS = 2,
+	/* 7.2.2: fetch in good time, write back each report at once; the values that 8.10 and 8.12 recommend. */
+	RECEIVE_PTHRESH = 8, RECEIVE_HTHRESH = 8, TRANSMIT_PTHRESH = 8, TRANSMIT_HTHRESH = 1
+};
+
+static const struct param params[] = {
+	INTEL_PORT_PARAMS(9500),
+	INTEL_PORT_QUEUE_PARAMS,
+	{ 0 }
+};
+
+static uint32_t queue_count(const struct intel_port *port)
+{
+	return port->kind == INTEL_82576 ? 16 : port->kind == INTEL_I350 ? 8 : port->kind == INTEL_I210 ? 4 : 2;
+}
+
+static void configure(struct intel_port *port)
+{
+	/* 8.10, RLPML: the length counts the FCS; a tag more passes. */
+	intel_write(port->registers, IGB_RLPML, port->mtu + 22);
+	intel_write(port->registers, GIGABIT_MRQC, MRQE_RSS | gigabit_mrqc(port));
+	gigabit_configure(port, 0);
+}
+
+/* 4.5 "Initialization sequence", after the reset. */
+static int setup(struct intel_port *port)
+{
+	volatile uint8_t *registers = port->registers;
+
+	intel_write(registers, IGB_EIMC, UINT32_MAX);
+	/* Queue 0 may be on after a reset; its ring is nobody's. */
+	for (uint32_t q = 0; q < queue_count(port); q++) {
+		intel_clear(registers, IGB(RXDCTL, q), IGB_RXDCTL_ENABLE);
+		intel_clear(registers, IGB(TXDCTL, q), IGB_TXDCTL_ENABLE);
+	}
+	gigabit_link_start(port);
+	gigabit_clear_counters(port);
+	gigabit_filters(port);
+	intel_write(registers, IGB_VT_CTL, 0);
+	for (uint32_t i = 0; i < 32; i++)
+		intel_write(registers, GIGABIT(RETA, i), 0);
+	configure(port);
+	gigabit_transmit_on(port);
+	return 0;
+}
+
+/* 7.2.2.3 "Advanced Transmit Data Descriptor": as the 82599's. */
+static void bind(struct intel_port *port)
+{
+	port->receive.tail = (volatile uint32_t *)(volatile void *)(port->registers + IGB(RDT, port->queue));
+	port->transmit.tail = (volatile uint32_t *)(volatile void *)(port->registers + IGB(TDT, port->queue));
+	port->receive.wrong = 3u << 29;         /* 7.1.5: L4E, IPE */
+	port->transmit.command = 3u << 20 | 1u << 24 | 1u << 25 | 1u << 29;
+	port->transmit.command_last = 1u << 27;
+	port->transmit.unit = 1 | 1ULL << 46;
+}
+
+/* 4.5.9 "Receive Initialization", the steps per queue. */
+static int start_receive(struct intel_port *port)
+{
+	volatile uint8_t *registers = port->registers;
+	uint32_t q = port->queue;
+	uint64_t iova = port->rings->iova + offsetof(struct intel_rings, receive);
+
+	memset(port->rings->receive, 0, sizeof(port->rings->receive));
+	intel_write(registers, IGB(RDBAL, q), (uint32_t)iova);
+	intel_write(registers, IGB(RDBAH, q), (uint32_t)(iova >> 32));
+	intel_write(registers, IGB(RDLEN, q), port->receive_ring * (uint32_t)sizeof(struct intel_descriptor));
+	intel_write(registers, IGB(SRRCTL, q), port->receive.room / BSIZE_UNIT | BSIZE_HEADER_256 << IGB_SRRCTL_BSIZEHEADER_AT |
+		DESCTYPE_ADVANCED << IGB_SRRCTL_DESCTYPE_AT | IGB_SRRCTL_DROP_EN);
+	intel_write(registers, IGB(RDH, q), 0);
+	intel_write(registers, IGB(RDT, q), 0);
+	intel_write(registers, IGB(RXDCTL, q), RECEIVE_PTHRESH | RECEIVE_HTHRESH << IGB_RXDCTL_HTHRESH_AT | IGB_RXDCTL_ENABLE);
+	/* The tail must not move before it reads as set. */
+	if (intel_wait(registers, IGB(RXDCTL, q), IGB_RXDCTL_ENABLE, IGB_RXDCTL_ENABLE, ENABLE_US))
+		return 0;
+	return nf_fail(ETIMEDOUT, "receive queue %u of card %s does not start", q, port->pci);
+}
+
+/* 4.5.10 "Transmit Initialization", the steps per queue. */
+static int start_transmit(struct intel_port *port)
+{
+	volatile uint8_t *registers = port->registers;
+	uint32_t q = port->queue;
+	uint64_t iova = port->rings->iova + offsetof(struct intel_rings, transmit);
+
+	memset(port->rings->transmit, 0, sizeof(port->rings->transmit));
+	intel_write(registers, IGB(TDBAL, q), (uint32_t)iova);
+	intel_write(registers, IGB(TDBAH, q), (uint32_t)(iova >> 32));
+	intel_write(registers, IGB(TDLEN, q), port->transmit_ring * (uint32_t)sizeof(struct intel_descriptor));
+	intel_write(registers, IGB(TDWBAL, q), 0);
+	intel_write(registers, IGB(TDWBAH, q), 0);
+	intel_write(registers, IGB(TDH, q), 0);
+	intel_write(registers, IGB(TDT, q), 0);
+	intel_write(registers, IGB(TXDCTL, q), TRANSMIT_PTHRESH | TRANSMIT_HTHRESH << IGB_TXDCTL_HTHRESH_AT | IGB_TXDCTL_ENABLE);
+	if (intel_wait(registers, IGB(TXDCTL, q), IGB_TXDCTL_ENABLE, IGB_TXDCTL_ENABLE, ENABLE_US))
+		return 0;
+	return nf_fail(ETIMEDOUT, "transmit queue %u of card %s does not start", q, port->pci);
+}
+
+/* 7.1.1.7 "RSS": queues that are on get equal shares of the table, whose entries hold a queue in their low bits. */
+static void spread(struct intel_port *port, uint32_t without)
+{
+	volatile uint8_t *registers = port->registers;
+	uint32_t queue[INTEL_QUEUES], count = 0, entry = 0;
+
+	for (uint32_t q = 0; q < queue_count(port); q++)
+		if (q != without && (intel_read(registers, IGB(RXDCTL, q)) & IGB_RXDCTL_ENABLE))
+			queue[count++] = q;
+	if (count == 0 || (without == UINT32_MAX && queue[0] != port->queue && port->look_at != 0))
+		return;
+	for (uint32_t i = 0; i < 32; i++) {
+		uint32_t value = 0;
+
+		for (uint32_t byte = 0; byte < 4; byte++, entry++)
+			value |= queue[entry % count] << 8 * byte;
+		if (intel_read(registers, GIGABIT(RETA, i)) != value)
+			intel_write(registers, GIGABIT(RETA, i), value);
+	}
+}
+
+/* The receiver is switched on last, by the first queue of all. */
+static int start(struct intel_port *port)
+{
+	int code = start_transmit(port);
+
+	if (code == 0)
+		code = start_receive(port);
+	if (code < 0)
+		return code;
+	intel_refill(&port->receive, true);
+	spread(port, UINT32_MAX);
+	intel_set(port->registers, GIGABIT_RCTL, GIGABIT_RCTL_RXEN);
+	return 0;
+}
+
+/* 4.5.9.1, 4.5.10.1 "Dynamic Queue Disabling". */
+static int stop(struct intel_port *port)
+{
+	volatile uint8_t *registers = port->registers;
+	uint32_t receive = IGB(RXDCTL, port->queue), transmit = IGB(TXDCTL, port->queue);
+
+	if (intel_read(registers, GIGABIT_STATUS) == UINT32_MAX)
+		return 0;
+	intel_clear(registers, transmit, IGB_TXDCTL_ENABLE);
+	intel_clear(registers, receive, IGB_RXDCTL_ENABLE);
+	if (!intel_wait(registers, transmit, IGB_TXDCTL_ENABLE, 0, ENABLE_US) ||
+		!intel_wait(registers, receive, IGB_RXDCTL_ENABLE, 0, ENABLE_US))
+		return nf_fail(ETIMEDOUT, "queue %u of card %s does not stop", port->queue, port->pci);
+	intel_pause(STOP_PAUSE_US);
+	return 0;
+}
+
+static bool is_on(struct intel_port *port)
+{
+	return (intel_read(port->registers, IGB(RXDCTL, port->queue)) & IGB_RXDCTL_ENABLE) != 0 &&
+		(intel_read(port->registers, IGB(TXDCTL, port->queue)) & IGB_TXDCTL_ENABLE) != 0;
+}
+
+static uint32_t head(struct intel_port *port)
+{
+	return intel_read(port->registers, IGB(TDH, port->queue));
+}
+
+/* 8.18, RQDPC: a read clears it on the 82576 and I350; the I210 wants a write as well (reading). */
+static void count(struct intel_port *port)
+{
+	uint32_t dropped = intel_read(port->registers, IGB(RQDPC, port->queue));
+
+	if (port->kind >= INTEL_I210)
+		intel_write(port->registers, IGB(RQDPC, port->queue), 0);
+	port->app.counter[INTEL_NO_DESCRIPTOR] += dropped;
+	gigabit_count(port);
+}
+
+const struct app_class intel_igb_class = {
+	.name = "intel.igb",
+	.help = "A port of an Intel 82576, I350, I210 or I211: 1 Gb/s, driven without the kernel.\n"
+		"As intel.ixgbe; the I350 has eight queues, the I210 four, the I211 two. See docs/drivers.md.",
+	INTEL_PORT_CLASS,
+};
+
+const struct intel_driver igb_driver = {
+	.class = &intel_igb_class, .status = GIGABIT_STATUS, .table = registers_table,
+	.reset = gigabit_reset, .setup = setup, .configure = configure, .bind = bind, .start = start, .stop = stop,
+	.speed = gigabit_speed, .is_on = is_on, .head = head, .count = count, .spread = spread,
+};

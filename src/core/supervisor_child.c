@@ -248,7 +248,7 @@ static void quiesce(const struct graph *graph, uint32_t number)
 
 		for (uint32_t j = 0; j < worker->app_count; j++)
 			had = had || worker->app[j].checked == resource->app;
-		if (had && resource->fd >= 0 && resource->app->class->quiesce != NULL &&
+		if (had && (resource->fd >= 0 || resource->given) && resource->app->class->quiesce != NULL &&
 			resource->app->class->quiesce(resource->app, resource->key, resource->fd) < 0)
 			log_error("%s", nf_error());
 	}

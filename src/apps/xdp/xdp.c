@@ -123,10 +123,12 @@ static void open_again(struct job *job)
 {
 	struct xdp_opening *opening = (struct xdp_opening *)job;
 
+	if (opening->spent != NULL)
+		xdp_port_put(opening->spent);
+	opening->spent = NULL;
 	if (opening->dead != NULL) {
 		log_warn("app '%s': its interface '%s' is gone; trying to open it again", opening->xdp->app.name, opening->xdp->interface);
-		xdp_port_put(opening->dead);
-		opening->dead = NULL;
+		xdp_port_close(opening->dead);
 	}
 	opening->made = open_port(opening->xdp);
 	if (opening->made != NULL)
@@ -139,6 +141,18 @@ static void go_down(struct xdp *xdp)
 	xdp->app.down = true;
 	xdp->retry_ns = RETRY_FIRST_NS;
 	xdp->retry_at = clock_now() + xdp->retry_ns;
+}
+
+/* Take back what the kernel had of a port that is closed. */
+static void bury(struct xdp *xdp)
+{
+	struct xdp_opening *opening = &xdp->opening;
+
+	if (opening->dead == NULL)
+		return;
+	xdp_port_clear(opening->dead, &xdp->app, XDP_REASON_DOWN);
+	opening->spent = opening->dead;
+	opening->dead = NULL;
 }
 
 static int xdp_prepare(struct app *app, const struct app *old)
@@ -180,6 +194,11 @@ static void xdp_stop(struct app *app)
 	if (xdp->pending != NULL)
 		app_drop(app, app_reason(app, APP_REASON_STOP), xdp->pending);
 	xdp->pending = NULL;
+	if (xdp->opening.dead != NULL) {
+		job_wait(&xdp->opening.job);
+		xdp_port_close(xdp->opening.dead);
+		bury(xdp);
+	}
 	if (port == NULL || port->user != app)
 		return;         /* another instance goes on with it */
 	xdp_port_kick_send(port);
@@ -193,8 +212,8 @@ static void xdp_retire(struct app *app)
 	struct xdp *xdp = (struct xdp *)app;
 
 	job_wait(&xdp->opening.job);
-	if (xdp->opening.dead != NULL)
-		xdp_port_put(xdp->opening.dead);
+	if (xdp->opening.spent != NULL)
+		xdp_port_put(xdp->opening.spent);
 	if (xdp->opening.made != NULL)
 		xdp_port_put(xdp->opening.made);
 	if (xdp->port != NULL)
@@ -211,14 +230,11 @@ static void xdp_link(struct app *app)
 			xdp->interface);
 }
 
-/* The interface is gone, and with it the kernel's hold on packets. */
+/* The interface is gone. What the kernel has of packets is ours again when the socket is closed, which the job does. */
 static void lose(struct xdp *xdp)
 {
-	struct app *app = &xdp->app;
-
-	app->sent += xdp_port_complete(xdp->port);
-	xdp_port_clear(xdp->port, app, XDP_REASON_DOWN);
-	app->counter[XDP_COUNT_LOST]++;
+	xdp->app.sent += xdp_port_complete(xdp->port);
+	xdp->app.counter[XDP_COUNT_LOST]++;
 	xdp->opening.dead = xdp->port;
 	xdp->port = NULL;
 	go_down(xdp);
@@ -261,6 +277,7 @@ static void reopen(struct xdp *xdp)
 	struct xdp_opening *opening = &xdp->opening;
 
 	if (job_finished(&opening->job)) {
+		bury(xdp);
 		if (opening->made != NULL) {
 			xdp->port = opening->made;
 			opening->made = NULL;
@@ -275,6 +292,8 @@ static void reopen(struct xdp *xdp)
 	if (job_is_idle(&opening->job) && clock_now() >= xdp->retry_at)
 		job_submit(&opening->job);
 }
+
+static void send_waiting(struct xdp *xdp);
 
 static void xdp_tick(struct app *app)
 {
@@ -294,6 +313,9 @@ static void xdp_tick(struct app *app)
 	} else if (xdp_port_unsent(xdp->port)) {
 		check_call(xdp, xdp_port_kick_send(xdp->port));
 	}
+	/* What is left of a GSO frame goes on, also when nothing comes behind it. */
+	if (xdp->pending != NULL && xdp->port != NULL)
+		send_waiting(xdp);
 }
 
 static uint32_t xdp_held(const struct app *app)
@@ -301,6 +323,8 @@ static uint32_t xdp_held(const struct app *app)
 	const struct xdp *xdp = (const struct xdp *)app;
 	uint32_t held = xdp->pending != NULL ? 1 : 0;
 
+	if (xdp->opening.dead != NULL)
+		held += xdp_away_walk(&xdp->opening.dead->sending);
 	return xdp->port != NULL ? held + xdp_away_walk(&xdp->port->sending) : held;
 }
 
@@ -308,6 +332,8 @@ static uint32_t xdp_posted(const struct app *app)
 {
 	const struct xdp *xdp = (const struct xdp *)app;
 
+	if (xdp->opening.dead != NULL)
+		return xdp_away_walk(&xdp->opening.dead->posted);
 	return xdp->port != NULL ? xdp_away_walk(&xdp->port->posted) : 0;
 }
 
@@ -430,7 +456,7 @@ static void drop_waiting(struct xdp *xdp, struct link *input)
 	if (xdp->pending != NULL)
 		app_drop(&xdp->app, XDP_REASON_DOWN, xdp->pending);
 	xdp->pending = NULL;
-	while ((n = link_receive_burst(input, burst, BURST)) > 0)
+	while (input != NULL && (n = link_receive_burst(input, burst, BURST)) > 0)
 		app_drop_burst(&xdp->app, XDP_REASON_DOWN, burst, n);
 }
 
@@ -440,7 +466,7 @@ static uint32_t collect(struct xdp *xdp, struct link *input, struct packet **bur
 	uint32_t count = 0;
 	bool stuck = false;
 
-	while (count < n && !stuck && (xdp->pending != NULL || link_waiting(input) > 0)) {
+	while (count < n && !stuck && (xdp->pending != NULL || (input != NULL && link_waiting(input) > 0))) {
 		struct packet *p;
 
 		if (__builtin_expect(xdp->pending != NULL, 0)) {
@@ -459,17 +485,14 @@ static uint32_t collect(struct xdp *xdp, struct link *input, struct packet **bur
 	return count;
 }
 
-static void xdp_push(struct app *app)
+/* Send what waits, as far as the ring has room. needs: a port */
+static void send_waiting(struct xdp *xdp)
 {
-	struct xdp *xdp = (struct xdp *)app;
+	struct app *app = &xdp->app;
 	struct packet *burst[BURST];
 	uint32_t room, n;
 	int code = 0;
 
-	if (xdp->port == NULL) {
-		drop_waiting(xdp, app->input[0]);
-		return;
-	}
 	room = xdp_port_room(xdp->port);
 	n = collect(xdp, app->input[0], burst, room < BURST ? room : BURST);
 	xdp_port_send(xdp->port, burst, n);
@@ -483,6 +506,16 @@ static void xdp_push(struct app *app)
 	app->sent += xdp_port_complete(xdp->port);
 	/* While it is down the ring stays full: what comes is not kept for later. */
 	if (code == -ENETDOWN)
+		drop_waiting(xdp, app->input[0]);
+}
+
+static void xdp_push(struct app *app)
+{
+	struct xdp *xdp = (struct xdp *)app;
+
+	if (xdp->port != NULL)
+		send_waiting(xdp);
+	else
 		drop_waiting(xdp, app->input[0]);
 }
 
@@ -508,6 +541,8 @@ const struct app_class xdp_xdp_class = {
 	.open = xdp_open,
 	.is_open = xdp_is_open,
 	.adopt = xdp_adopt,
+	.quiesce = xdp_quiesce,
+	.close = xdp_close,
 	.holds = xdp_holds,
 	.prepare = xdp_prepare,
 	.commit = xdp_commit,

@@ -47,7 +47,8 @@ struct xdp_port;
 struct xdp_opening {
 	struct job job;
 	const struct xdp *xdp;
-	struct xdp_port *dead;          /* to be closed first */
+	struct xdp_port *dead;          /* to be closed first; then the packet thread takes back what the kernel had */
+	struct xdp_port *spent;         /* without packets: to be freed */
 	struct xdp_port *made;          /* the result; NULL: it failed */
 };
 
@@ -70,10 +71,12 @@ struct xdp {
 void xdp_program_key(const struct xdp *xdp, char *key, size_t size);
 void xdp_socket_key(const struct xdp *xdp, char *key, size_t size);
 
-/* class->open, class->is_open, class->adopt; supervisor. */
+/* class->open, is_open, adopt, quiesce and close; supervisor. */
 int xdp_open(const struct app *app, const char *key);
 bool xdp_is_open(const struct app *app, const char *key, int fd);
 int xdp_adopt(const struct app *app, const char *key, int fd);
+int xdp_quiesce(const struct app *app, const char *key, int fd);
+void xdp_close(const struct app *app, const char *key, int fd);
 
 /* xdp_program.c, in the interface's namespace. The program of an interface, one for all queues.
  *   gives: the descriptor of its bpf_link; fails: -errno with nf_error() */
@@ -82,6 +85,8 @@ int xdp_program_attach(const struct xdp *xdp, uint32_t ifindex) __attribute__((w
 int xdp_program_update(const struct xdp *xdp, int link) __attribute__((warn_unused_result));
 /* Enter the socket of a queue. fails: -errno with nf_error() */
 int xdp_program_enter(const struct xdp *xdp, int socket) __attribute__((warn_unused_result));
+/* Nobody has it open any more. */
+void xdp_program_forget(const struct xdp *xdp);
 /* Was it attached without the driver's help? */
 bool xdp_program_is_generic(const struct xdp *xdp);
 

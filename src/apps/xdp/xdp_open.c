@@ -34,6 +34,7 @@ const char *const xdp_mode_names[] = { "auto", "zero-copy", "driver", "generic",
 struct opening {
 	const struct xdp *xdp;
 	bool program;                   /* the program's link is asked for, not a socket */
+	bool idle;                      /* only wait until nobody has the queue */
 };
 
 /* The longest run of packet memory that belongs to the app's worker, without other memory in it. */
@@ -233,6 +234,32 @@ static int open_socket(const struct xdp *xdp, uint32_t ifindex)
 	return fd;
 }
 
+/* Wait until the kernel has given a queue back, whose socket is closed already: a card writes to packets until then. A socket with a
+ * page of its own can be bound when it is so. */
+static int wait_for_queue(const struct xdp *xdp, uint32_t ifindex)
+{
+	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+	void *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct xdp_umem_reg memory = { .addr = (uint64_t)(uintptr_t)page, .len = bytes, .chunk_size = (uint32_t)bytes };
+	int code, fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	code = page == MAP_FAILED || fd < 0 || setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &memory, sizeof(memory)) != 0 ? -errno : 0;
+	if (code == 0)
+		code = set(xdp, fd, XDP_UMEM_FILL_RING, 1, "fill ring");
+	if (code == 0)
+		code = set(xdp, fd, XDP_UMEM_COMPLETION_RING, 1, "completion ring");
+	if (code == 0)
+		code = set(xdp, fd, XDP_TX_RING, 1, "transmit ring");
+	if (code == 0)
+		code = bind_as(xdp, fd, ifindex, XDP_COPY);
+	if (fd >= 0)
+		close(fd);
+	if (page != MAP_FAILED)
+		munmap(page, bytes);
+	return code == -EBUSY ? nf_fail(EBUSY, "app '%s': queue %u of '%s' is still in use after its worker has died", xdp->app.name, xdp->queue,
+		xdp->interface) : 0;
+}
+
 /* Runs in the interface's namespace. gives: a descriptor */
 static int open_here(void *context)
 {
@@ -240,6 +267,8 @@ static int open_here(void *context)
 	const struct xdp *xdp = opening->xdp;
 	uint32_t ifindex = if_nametoindex(xdp->interface);
 
+	if (opening->idle)
+		return ifindex == 0 ? 0 : wait_for_queue(xdp, ifindex);
 	if (ifindex == 0)
 		return nf_fail(ENODEV, "app '%s': there is no interface '%s'%s%s", xdp->app.name, xdp->interface,
 			xdp->namespace != NULL ? " in the network namespace " : "", xdp->namespace != NULL ? xdp->namespace : "");
@@ -248,7 +277,7 @@ static int open_here(void *context)
 
 int xdp_open(const struct app *app, const char *key)
 {
-	struct opening opening = { (const struct xdp *)app, strncmp(key, "xdp:", 4) == 0 };
+	struct opening opening = { .xdp = (const struct xdp *)app, .program = strncmp(key, "xdp:", 4) == 0 };
 
 	return namespace_run(app->name, opening.xdp->namespace, open_here, &opening);
 }
@@ -268,4 +297,19 @@ bool xdp_is_open(const struct app *app, const char *key, int fd)
 int xdp_adopt(const struct app *app, const char *key, int fd)
 {
 	return strncmp(key, "xdp:", 4) == 0 ? xdp_program_update((const struct xdp *)app, fd) : 0;
+}
+
+int xdp_quiesce(const struct app *app, const char *key, int fd)
+{
+	struct opening opening = { .xdp = (const struct xdp *)app, .idle = true };
+
+	(void)fd;
+	return strncmp(key, "xdp:", 4) == 0 ? 0 : namespace_run(app->name, opening.xdp->namespace, open_here, &opening);
+}
+
+void xdp_close(const struct app *app, const char *key, int fd)
+{
+	(void)fd;
+	if (strncmp(key, "xdp:", 4) == 0)
+		xdp_program_forget((const struct xdp *)app);
 }

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { POST_TRIES = 4 };
@@ -203,6 +204,8 @@ void xdp_port_put(struct xdp_port *port)
 
 void xdp_port_close(struct xdp_port *port)
 {
+	static const struct timespec linger = { .tv_nsec = 100000000 };
+
 	/* A ring that is mapped keeps the socket. */
 	unmap_ring(&port->rx);
 	unmap_ring(&port->tx);
@@ -210,6 +213,9 @@ void xdp_port_close(struct xdp_port *port)
 	unmap_ring(&port->completion);
 	if (port->fd >= 0)
 		close(port->fd);
+	/* The kernel stops a card some time after that. Nothing tells when, but for the queue's being free, which takes a socket. */
+	if (port->fd >= 0 && port->note.mode == XDP_ZERO_COPY)
+		nanosleep(&linger, NULL);
 	port->fd = -1;
 }
 

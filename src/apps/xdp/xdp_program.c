@@ -13,8 +13,7 @@
 
 enum { QUEUES = 1024, LOG = 16384 };
 
-/* What is known of an interface's program. The map is made once for each interface and kept until the process ends: sockets leave it
- * by themselves when they are closed. */
+/* What is known of an interface's program. Sockets leave the map by themselves when they are closed. */
 struct program {
 	struct program *next;
 	char *key;
@@ -192,4 +191,19 @@ bool xdp_program_is_generic(const struct xdp *xdp)
 	const struct program *p = find(xdp);
 
 	return p != NULL && p->generic;
+}
+
+void xdp_program_forget(const struct xdp *xdp)
+{
+	struct program *p = find(xdp), **place = &programs;
+
+	if (p == NULL)
+		return;
+	while (*place != p)
+		place = &(*place)->next;
+	*place = p->next;
+	close(p->map);
+	free(p->filter);
+	free(p->key);
+	free(p);
 }

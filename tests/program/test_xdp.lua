@@ -38,7 +38,7 @@ local function start(path, options)
   running = background(("%s run --name %s %s %s"):format(support.nf, name, options or "", path))
   wait("nf", function ()
     assert(alive(running.pid), support.read(running.path))
-    return (nf("stats --interval 0 " .. name)):find(": running; ", 1, true)
+    return (nf("stats --interval 0 " .. name)):find(", running; ", 1, true)
   end)
 end
 

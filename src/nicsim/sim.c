@@ -41,7 +41,7 @@ static void fill_eeprom(struct sim_card *card)
 void sim_card_reset(struct sim_card *card)
 {
 	card->was_reset = true;
-	card->reset_ns = card->sim->now_ns;
+	card->off_ns = 0;
 	card->quiet_ns = card->sim->mode == SIM_POLL ? 0 : card->sim->now_ns + 1000000;
 	sim_ring_reset(card);
 	sim_register_reset(card);

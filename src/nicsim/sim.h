@@ -60,7 +60,7 @@ struct sim_queue {
 	uint32_t buffer;                /* bytes */
 	bool is_legacy, drops, strips_vlan;
 	bool tail_moved;                /* since the first time after it was enabled */
-	uint64_t waiting_ns;            /* since when frames find no descriptor; 0: they do */
+	uint64_t waiting_ns, waiting_accesses;  /* since when frames find no descriptor; 0: they do */
 
 	/* Transmit. */
 	struct sim_context context[2];
@@ -148,10 +148,10 @@ struct sim_card {
 	uint16_t eeprom[128];
 	bool link;
 	bool was_reset;                 /* since the model began */
-	uint64_t link_ns, reset_ns, quiet_ns;   /* when the link comes up; of the last reset; no access before */
+	uint64_t link_ns, quiet_ns;     /* when the link comes up; no access before */
 	struct sim_queue receive[SIM_QUEUES], transmit[SIM_QUEUES];
 	uint32_t receive_active, transmit_active;       /* one more than the highest queue in use */
-	uint64_t state[16];             /* a kind's own */
+	uint64_t off_ns, off_accesses;  /* since when frames come for queues while reception is off; 0: they do not */
 	struct sim_wire *wire;
 	struct sim_faults faults;
 	struct sim_counts counts;

@@ -180,7 +180,7 @@ static void write_rxctrl(struct sim_card *card, uint32_t old, uint32_t value)
 		sim_judge(card, SIM_RULE_CRC_STRIP, "RDRXCTL 0x%08x, HLREG0 0x%08x", sim_get(card, RDRXCTL), sim_get(card, HLREG0));
 	if (!card->was_reset)
 		sim_judge(card, SIM_RULE_NO_RESET, "reception was switched on");
-	card->state[15] = 0;
+	card->off_ns = 0;
 }
 
 /* FCTRL: but for the promiscuous bits and broadcasts, it changes only while reception is off. source: 8.2.3.7.1 */

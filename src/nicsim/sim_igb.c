@@ -186,7 +186,7 @@ static void write_rctl(struct sim_card *card, uint32_t old, uint32_t value)
 	if (value & RCTL_EN && !(old & RCTL_EN)) {
 		if (!card->was_reset)
 			sim_judge(card, SIM_RULE_NO_RESET, "reception was switched on");
-		card->state[15] = 0;
+		card->off_ns = 0;
 	}
 }
 

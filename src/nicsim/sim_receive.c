@@ -4,7 +4,8 @@
 
 #include "lib/lib.h"
 
-enum { DESCRIPTOR = 16, GIVEN_SLOTS = 1 << 17, WAIT_NS = 1000000000 };
+enum { DESCRIPTOR = 16, GIVEN_SLOTS = 1 << 17, WAIT_NS = 1000000000, ACCESSES = 100 };
+#define LONG_WAIT_NS 10000000000ULL
 
 /* Legacy status and errors, bytes 4 and 5 of the second half; source: 7.1.5 "Legacy Receive Descriptor Format" */
 enum { DD = 1, EOP = 2, VP = 8, UDPCS = 16, L4CS = 32, IPCS = 64, PIF = 128 };
@@ -180,17 +181,31 @@ static bool fill(struct sim_queue *queue, const struct sim_frame *f, uint32_t st
 	return true;
 }
 
+static uint64_t accesses(const struct sim_card *card)
+{
+	return card->counts.reads + card->counts.writes;
+}
+
+/* Has a driver had its time since then? It has touched the card often enough, so it is not just starting on a busy machine. */
+static bool is_late(const struct sim_card *card, uint64_t since_ns, uint64_t since_accesses)
+{
+	uint64_t passed = card->sim->now_ns - since_ns;
+
+	return passed > LONG_WAIT_NS || (passed > WAIT_NS && accesses(card) - since_accesses > ACCESSES);
+}
+
 /* Frames come or wait, and there is no descriptor. A driver that has never moved its tail again will not do it now. */
 static void check_waiting(struct sim_queue *queue)
 {
-	uint64_t now = queue->card->sim->now_ns;
+	struct sim_card *card = queue->card;
 
-	if (queue->waiting_ns == 0)
-		queue->waiting_ns = now;
-	else if (!queue->tail_moved && now - queue->waiting_ns > WAIT_NS) {
-		sim_judge(queue->card, SIM_RULE_TAIL_WAITS, "receive queue %u: %u of %u descriptors are left", queue->number,
+	if (queue->waiting_ns == 0) {
+		queue->waiting_ns = card->sim->now_ns;
+		queue->waiting_accesses = accesses(card);
+	} else if (!queue->tail_moved && is_late(card, queue->waiting_ns, queue->waiting_accesses)) {
+		sim_judge(card, SIM_RULE_TAIL_WAITS, "receive queue %u: %u of %u descriptors are left", queue->number,
 			sim_ring_waiting(queue), queue->count);
-		queue->waiting_ns = now;
+		queue->waiting_ns = 0;
 	}
 }
 
@@ -287,11 +302,12 @@ static enum sim_arrival not_ready(struct sim_card *card)
 
 	for (uint32_t i = 0; i < card->receive_active; i++)
 		given |= card->receive[i].enabled && sim_ring_waiting(&card->receive[i]) > 0;
-	if (given && ++card->state[15] == 1)
-		card->state[14] = card->sim->now_ns;
-	else if (given && card->state[15] > 64 && card->sim->now_ns - card->state[14] > WAIT_NS) {
-		sim_judge(card, SIM_RULE_RECEIVE_OFF, "%llu frames lost", (unsigned long long)card->state[15]);
-		card->state[15] = 0;
+	if (given && card->off_ns == 0) {
+		card->off_ns = card->sim->now_ns;
+		card->off_accesses = accesses(card);
+	} else if (given && is_late(card, card->off_ns, card->off_accesses)) {
+		sim_judge(card, SIM_RULE_RECEIVE_OFF, "%llu frames lost", (unsigned long long)card->counts.not_ready);
+		card->off_ns = 0;
 	}
 	card->counts.not_ready++;
 	return SIM_LOST;

@@ -62,6 +62,45 @@ function TestPackage:testTheScripts()
   end
 end
 
+-- The words of a text, as a set.
+local function words(text)
+  local set = {}
+  for word in text:gmatch("[%w_.+@-]+") do set[word] = true end
+  return set
+end
+
+-- What the supervisor keeps, and the sockets that nf opens, the service must allow.
+function TestPackage:testTheServiceAllowsWhatNfUses()
+  local unit = support.read("dist/nf@.service")
+  local capabilities, families = words(unit:match("\nCapabilityBoundingSet=([^\n]*)")), words(unit:match("\nRestrictAddressFamilies=([^\n]*)"))
+  local count = 0
+  for capability in support.read("src/core/sandbox.c"):gmatch("CAP_%u[%u_]+") do
+    lu.assertTrue(capabilities[capability], capability)
+    count = count + 1
+  end
+  lu.assertTrue(count >= 8)
+  count = 0
+  for family in support.run("grep -rhoE '\\<socket(pair)?\\(AF_[A-Z0-9]+' src"):gmatch("AF_%w+") do
+    lu.assertTrue(families[family], family)
+    count = count + 1
+  end
+  lu.assertTrue(count >= 5)
+end
+
+-- The image has the libraries that the package depends on.
+function TestPackage:testTheContainerHasTheLibraries()
+  if support.nf ~= "build/nf" then lu.skip("only the plain build is packaged") end
+  if select(2, support.run("command -v dpkg-shlibdeps")) ~= 0 then lu.skip("dpkg-dev is not installed") end
+  support.run(("mkdir -p '%s/debian'"):format(folder))
+  support.write(folder .. "/debian/control", "Source: nf\n\nPackage: nf\nArchitecture: any\n")
+  local text, code = support.run(("binary=$(realpath %s); cd '%s' && dpkg-shlibdeps -O \"$binary\" 2>/dev/null"):format(support.nf, folder))
+  lu.assertEquals(code, 0, text)
+  local image = words(support.read("dist/Containerfile"):match("\nFROM debian:12\nRUN (.-)useradd"))
+  for package in text:gsub("%b()", ""):match("shlibs:Depends=(.*)"):gmatch("[%w.+-]+") do
+    lu.assertTrue(package == "libc6" or image[package], package .. " is not in dist/Containerfile")
+  end
+end
+
 function TestPackage:testTheServiceIsUnderstood()
   if select(2, support.run("command -v systemd-analyze")) ~= 0 then lu.skip("systemd is not installed") end
   local unit = support.read("dist/nf@.service"):gsub("/usr/bin/nf", "/bin/true"):gsub("Documentation=[^\n]*\n", "")

@@ -286,6 +286,20 @@ function TestNdp:testFlood()
   s:finish()
 end
 
+-- A tag beside the data stays there, other work that a sender left undone does not.
+function TestNdp:testAnswerInTheVlanOfTheQuestion()
+  local s = start({})
+  local p = support.packet(ns())
+  p.meta.flags, p.meta.vlan, p.meta.checksum_start = nf.PACKET_VLAN + nf.PACKET_CHECKSUM_PARTIAL, 7, 40
+  nf.link_send(s.app.input[WIRE], p)
+  s.given = s.given + 1
+  s:push()
+  local q = nf.link_peek(s.app.output[WIRE], 0)
+  lu.assertEquals({ q.meta.flags, q.meta.vlan, q.meta.gso }, { nf.PACKET_VLAN, 7, 0 })
+  lu.assertEquals(#s:take(WIRE), 1)
+  s:finish()
+end
+
 function TestNdp:testHostileFramesAndFullOutputs()
   basic.common("ip.ndp", { "ip.ndp", mac = "02:00:00:00:00:01", ip = "2001:db8::1", announce = false })
 end

@@ -150,6 +150,8 @@ static void answer(struct arp_app *arp, struct packet *p, const struct arp *mess
 
 	arp_write(p->data, asked.sender_mac, ARP_REPLY, arp->neighbor.own, asked.target_ip, asked.sender_mac, asked.sender_ip);
 	p->length = ARP_FRAME;
+	p->meta.flags &= PACKET_VLAN;   /* the answer goes where the question came from */
+	p->meta.gso = PACKET_GSO_NONE;
 	app->counter[OUT_REPLY_PACKETS]++;
 	app->counter[OUT_REPLY_BYTES] += ARP_FRAME;
 	link_send(app->output[WIRE], p);

@@ -177,12 +177,15 @@ static void answer(struct ndp_app *ndp, struct packet *p, bool is_proxied)
 	const struct ipv6 *ip = (const struct ipv6 *)(ethernet + 1);
 	const struct ndp *asked = (const struct ndp *)(ip + 1);
 	bool has_source = memcmp(ip->src, unspecified, sizeof(unspecified)) != 0;
-	uint8_t mac[ETHERNET_ADDRESS], source[16], target[16];
+	uint8_t mac[ETHERNET_ADDRESS], source[16], target[16], flags = p->meta.flags & PACKET_VLAN;
+	uint16_t vlan = p->meta.vlan;
 
 	memcpy(mac, ethernet->src, sizeof(mac));
 	memcpy(source, ip->src, sizeof(source));
 	memcpy(target, asked->target, sizeof(target));
 	packet_clear(p);
+	p->meta.flags = flags;          /* the answer goes where the question came from */
+	p->meta.vlan = vlan;
 	send(ndp, p, &(struct ndp_message){ .dst_mac = has_source ? mac : all_nodes_mac, .src_mac = ndp->neighbor.own,
 		.src = is_proxied ? own(ndp, 0) : target, .dst = has_source ? source : all_nodes, .target = target,
 		.type = NDP_ADVERTISEMENT, .flags = (uint8_t)((ndp->is_router ? NDP_ROUTER : 0) | (has_source ? NDP_SOLICITED : 0) |

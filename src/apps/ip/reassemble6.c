@@ -27,20 +27,18 @@ static inline bool is_plain6(const struct packet *p)
 }
 
 /* The fragment header of an IPv6 packet of `length` bytes.
- *   gives: where it begins, and where the field stands that says so; 0: there is none; length: it is cut off */
+ *   gives: where it begins, and where the field stands that says so; 0: there is none; length: it is cut off itself */
 static uint32_t find_header(const uint8_t *data, uint32_t length, uint32_t *next_at)
 {
 	uint32_t at = IPV6_HEADER;
 
 	*next_at = offsetof(struct ipv6, next_header);
 	for (uint32_t i = 0; i < IPV6_EXTENSIONS && may_be_fragment(data[*next_at]); i++) {
-		if (length - at < FRAGMENT_HEADER)
-			return length;
 		if (data[*next_at] == IP_FRAGMENT)
-			return at;
+			return length - at < FRAGMENT_HEADER ? length : at;
+		if (length - at < FRAGMENT_UNIT || length - at < (data[at + 1] + 1u) * 8)
+			return 0;
 		*next_at = at;
-		if (length - at < (data[at + 1] + 1u) * 8)
-			return length;
 		at += (data[at + 1] + 1u) * 8;
 	}
 	return 0;

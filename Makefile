@@ -388,6 +388,7 @@ SOURCES := \
 	src/program/pci.c \
 	src/program/ps.c \
 	src/program/reading.c \
+	src/program/regs.c \
 	src/program/reload.c \
 	src/program/run.c \
 	src/program/stats.c \

@@ -5,7 +5,7 @@
 
 static const char lua_prefix[] = "nf.apps.";    /* of embedded modules: "nf.apps.select" is the app lua.select */
 
-enum { TEXT = 1024, DEEPEST = 4 };      /* bytes of a description; parameters in parameters that are shown */
+enum { TEXT = 1024, DEEPEST = 4, NAMES_WIDTH = 99 };    /* bytes of a description; parameters in parameters that are shown; columns */
 
 /* "input, second (optional)", "one or more, of any name", "none". */
 static void print_ports(FILE *out, const char *const *names)
@@ -27,8 +27,17 @@ static void print_ports(FILE *out, const char *const *names)
 /* "title a, b, c", or nothing when there are none. */
 static void print_names(FILE *out, const char *title, const char *const *names)
 {
-	for (uint32_t i = 0; names != NULL && names[i] != NULL; i++)
-		fprintf(out, "%s%s", i > 0 ? ", " : title, names[i]);
+	size_t indent = strlen(title), column = indent;
+	bool wraps = title[0] != '-';           /* an item of a list in Markdown stays one line */
+
+	for (uint32_t i = 0; names != NULL && names[i] != NULL; i++) {
+		if (i > 0 && wraps && column + 2 + strlen(names[i]) > NAMES_WIDTH) {
+			fprintf(out, ",\n%*s%s", (int)indent, "", names[i]);
+			column = indent + strlen(names[i]);
+			continue;
+		}
+		column += (size_t)fprintf(out, "%s%s", i > 0 ? ", " : title, names[i]) - (i > 0 ? 0 : indent);
+	}
 	if (names != NULL && names[0] != NULL)
 		fputc('\n', out);
 }

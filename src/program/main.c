@@ -168,6 +168,10 @@ const struct program programs[] = {
 		"own. `nf pci unbind ADDRESS` takes it from either, for direct access without an IOMMU.", pci_options, program_pci },
 	{ "ps", NULL, "List the instances of nf that run.\n"
 		"A stale one was killed: the next nf run of its name takes its place.", ps_options, program_ps },
+	{ "regs", "ADDRESS [NAME]", "Print the registers of a card by name and field, as its driver has them.\n"
+		"NAME is one register, or one of an array: RXDCTL[0]. Of an array those that are not 0 are shown. What a read would clear or "
+		"take (counters, interrupt causes, the semaphore) is shown only when it is named. The card may be in use.", NULL,
+		program_regs },
 	{ "reload", "NAME [FILE]", "Change the graph of a running instance: to what its file says now, or to another file.\n"
 		"All or nothing: everything new is prepared first, then each worker changes over between two breaths. Apps that did not "
 		"change keep their state; packets on links stay. The receipt tells what was done and what it cost. If anything is wrong, "

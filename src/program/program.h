@@ -43,6 +43,7 @@ int program_nicsim(int argc, char **argv);
 int program_ps(int argc, char **argv);
 int program_confirm(int argc, char **argv);
 int program_diff(int argc, char **argv);
+int program_regs(int argc, char **argv);
 int program_reload(int argc, char **argv);
 int program_run(int argc, char **argv);
 int program_stats(int argc, char **argv);

@@ -128,14 +128,43 @@ void flow_table_limit(struct flow_table *table, uint32_t half_open_most)
 	table->half_open_most = half_open_most < table->capacity ? half_open_most : table->capacity;
 }
 
+static inline bool is_ipv4(const struct flow_key *key)
+{
+	uint64_t mark = bytes_swap64((uint64_t)FLOW_KEY_IPV4 << 56);
+
+	return key->word[0] == mark && key->word[2] == mark;
+}
+
 /* Of IPv4 both addresses are one word. Lengths differ, so keys of both kinds are never hashed alike. */
 uint64_t flow_table_hash(const struct flow_table *table, const struct flow_key *key)
 {
-	uint64_t ipv4 = bytes_swap64((uint64_t)FLOW_KEY_IPV4 << 56);
-
-	if (__builtin_expect(key->word[0] == ipv4 && key->word[2] == ipv4, 1))
+	if (__builtin_expect(is_ipv4(key), 1))
 		return siphash_1_3_pair(&table->key, key->word[1] << 32 | key->word[3], key->word[4]);
 	return siphash_1_3(&table->key, key->word, sizeof(key->word));
+}
+
+void flow_table_hash_four(const struct flow_table *table, const struct flow_key *const key[4], uint64_t hash[4])
+{
+	uint64_t words[5][4];
+	uint32_t ipv4 = 0;
+
+	for (uint32_t i = 0; i < 4; i++)
+		ipv4 += is_ipv4(key[i]);
+	if (ipv4 == 4) {
+		for (uint32_t i = 0; i < 4; i++) {
+			words[0][i] = key[i]->word[1] << 32 | key[i]->word[3];
+			words[1][i] = key[i]->word[4];
+		}
+		siphash_1_3_four(&table->key, words[0], 2, hash);
+	} else if (ipv4 == 0) {
+		for (uint32_t i = 0; i < 4; i++)
+			for (uint32_t j = 0; j < 5; j++)
+				words[j][i] = key[i]->word[j];
+		siphash_1_3_four(&table->key, words[0], 5, hash);
+	} else {
+		for (uint32_t i = 0; i < 4; i++)
+			hash[i] = flow_table_hash(table, key[i]);
+	}
 }
 
 /* The bits of a hash that a bucket keeps: others than those that choose the bucket, never 0. */

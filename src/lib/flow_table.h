@@ -99,6 +99,9 @@ void flow_table_free(struct flow_table *table);         /* NULL: nothing */
 /* The hash of a key in this table, and in all with the same siphash_key. */
 uint64_t flow_table_hash(const struct flow_table *table, const struct flow_key *key);
 
+/* The same for four keys; all at once when they are of one family. */
+void flow_table_hash_four(const struct flow_table *table, const struct flow_key *const key[4], uint64_t hash[4]);
+
 /* Have the bucket of a hash fetched into the cache; and, when it is there, the first flow that has the bits of the hash. */
 inline void flow_table_prefetch(const struct flow_table *table, uint64_t hash)
 {

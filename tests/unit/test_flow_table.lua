@@ -99,6 +99,22 @@ function TestFlowTable:testHashIsKeyed()
   end
 end
 
+-- Four keys at once, of one family or of both.
+function TestFlowTable:testHashOfFourKeys()
+  local t, hash = table_of(16), ffi.new("uint64_t[4]")
+  for first = 0, 20 do
+    for step = 1, 2 do
+      local keys, keep = ffi.new("const struct flow_key *[4]"), {}
+      for i = 0, 3 do
+        keep[i] = key_of(first + i * step)
+        keys[i] = keep[i]
+      end
+      nf.flow_table_hash_four(t, keys, hash)
+      for i = 0, 3 do lu.assertEquals(hash[i], nf.flow_table_hash(t, keep[i])) end
+    end
+  end
+end
+
 -- Every place can be used, whatever the keys are, and none is lost; three times.
 function TestFlowTable:testFillsUpToTheLastPlace()
   for _, capacity in ipairs({ 16, 17, 100, 4096, 20000 }) do

@@ -31,6 +31,20 @@ function TestSiphash:testPairIsSixteenBytes()
   end
 end
 
+-- Four messages at once are the same as one after the other.
+function TestSiphash:testFourMessages()
+  local hash, words = ffi.new("uint64_t[4]"), ffi.new("uint64_t[?]", 4 * 6)
+  for count = 0, 6 do
+    for i = 0, 4 * count - 1 do words[i] = 0x9e3779b97f4a7c15ULL * (i * 7 + count) end
+    nf.siphash_1_3_four(paper, words, count, hash)
+    for lane = 0, 3 do
+      local message = ffi.new("uint64_t[?]", count + 1)
+      for i = 0, count - 1 do message[i] = words[4 * i + lane] end
+      lu.assertEquals(hash[lane], nf.siphash_1_3(paper, message, 8 * count))
+    end
+  end
+end
+
 -- CPython 3.11 with PYTHONHASHSEED=0 hashes bytes with SipHash-1-3 and the key 0.
 function TestSiphash:testAgreesWithCpython()
   local zero = key(0, 0)

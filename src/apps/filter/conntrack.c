@@ -232,11 +232,12 @@ static void push_side(struct conntrack *c, enum conntrack_side side)
 	if (n > link_room(output))
 		n = link_room(output);
 	link_receive_burst(input, burst, n);
-	for (uint32_t i = 0; i < n; i++) {
-		if (i + PACKET_PREFETCH < n)
-			__builtin_prefetch(burst[i + PACKET_PREFETCH]->data);
-		conntrack_frame_read(c, burst[i], side, &frame[i]);
-		flow_table_prefetch(c->table, frame[i].hash);
+	for (uint32_t i = 0; i < n; i += CONNTRACK_GROUP) {
+		uint32_t group = n - i < CONNTRACK_GROUP ? n - i : CONNTRACK_GROUP;
+
+		for (uint32_t j = i + CONNTRACK_GROUP; j < n && j < i + 2 * CONNTRACK_GROUP; j++)
+			__builtin_prefetch(burst[j]->data);
+		conntrack_frame_read(c, burst + i, group, side, frame + i);
 	}
 	for (uint32_t i = 0; i < n && i < AHEAD; i++)
 		flow_table_prefetch_flow(c->table, frame[i].hash);

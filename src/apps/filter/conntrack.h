@@ -31,7 +31,7 @@ enum conntrack_flag {
 	FIN_INSIDE = 16, FIN_OUTSIDE = 32       /* TCP: this side has sent a FIN */
 };
 
-/* What a frame is, so far as this app is concerned. */
+/* What a frame is, so far as this app is concerned. Those before KIND_LATER have a key. */
 enum conntrack_kind { KIND_TCP, KIND_UDP, KIND_ECHO, KIND_OTHER, KIND_ERROR, KIND_LATER, KIND_DECIDED };
 
 struct conntrack_frame {
@@ -74,8 +74,12 @@ struct conntrack {
 	struct flow_table *spent;
 };
 
-/* Look at a frame that came from a side. Reads nothing behind its end. */
-void conntrack_frame_read(const struct conntrack *c, const struct packet *p, enum conntrack_side side, struct conntrack_frame *frame);
+enum { CONNTRACK_GROUP = 4 };           /* frames that are read together */
+
+/* Look at up to CONNTRACK_GROUP frames that came from a side, and have the buckets of their flows fetched. Reads nothing behind the
+ * end of a frame. */
+void conntrack_frame_read(const struct conntrack *c, struct packet *const *burst, uint32_t n, enum conntrack_side side,
+	struct conntrack_frame *frame);
 
 /* Does the source of the frame stand at the inside's end of this flow? */
 static inline bool conntrack_is_from(const struct conntrack_frame *frame, const struct flow *flow, enum conntrack_side side)

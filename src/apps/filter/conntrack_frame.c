@@ -21,7 +21,7 @@ static void decide(struct conntrack_frame *frame, enum conntrack_verdict verdict
 }
 
 /* The flow between both addresses of a packet. */
-static void set_key(const struct conntrack *c, struct conntrack_frame *frame, const struct datagram *d, uint16_t src_port,
+static void set_key(struct conntrack_frame *frame, const struct datagram *d, uint16_t src_port,
 	uint16_t dst_port, uint8_t protocol)
 {
 	uint32_t src, dst;
@@ -34,24 +34,23 @@ static void set_key(const struct conntrack *c, struct conntrack_frame *frame, co
 		frame->source_high = flow_key_ipv4(&frame->key, src, dst, src_port, dst_port, protocol, d->zone);
 	}
 	frame->protocol = protocol;
-	frame->hash = flow_table_hash(c->table, &frame->key);
 }
 
 /* Both ports of a header that begins with them. */
-static void set_key_ports(const struct conntrack *c, struct conntrack_frame *frame, const struct datagram *d, uint8_t protocol)
+static void set_key_ports(struct conntrack_frame *frame, const struct datagram *d, uint8_t protocol)
 {
-	set_key(c, frame, d, bytes_read16(frame->transport), bytes_read16(frame->transport + 2), protocol);
+	set_key(frame, d, bytes_read16(frame->transport), bytes_read16(frame->transport + 2), protocol);
 }
 
 /* An echo's id stands for both ports. */
-static void set_key_echo(const struct conntrack *c, struct conntrack_frame *frame, const struct datagram *d, uint8_t protocol)
+static void set_key_echo(struct conntrack_frame *frame, const struct datagram *d, uint8_t protocol)
 {
 	uint16_t id = bytes_read16(frame->transport + 4);
 
-	set_key(c, frame, d, id, id, protocol);
+	set_key(frame, d, id, id, protocol);
 }
 
-static void read_udp(const struct conntrack *c, struct conntrack_frame *frame, const struct datagram *d)
+static void read_udp(struct conntrack_frame *frame, const struct datagram *d)
 {
 	const struct udp *udp = udp_parse(frame->transport, frame->length);
 	uint32_t bytes = udp != NULL ? bytes_swap16(udp->length_be) : 0;
@@ -61,7 +60,7 @@ static void read_udp(const struct conntrack *c, struct conntrack_frame *frame, c
 		decide(frame, MALFORMED);
 		return;
 	}
-	set_key_ports(c, frame, d, IP_UDP);
+	set_key_ports(frame, d, IP_UDP);
 	frame->kind = KIND_UDP;
 	frame->opens = true;
 }
@@ -105,7 +104,7 @@ static uint32_t read_quoted_header(const uint8_t *data, uint32_t length, struct 
 
 /* An ICMP error belongs to the flow of the packet that it quotes, of which at least 8 bytes of the transport header must be there
  * (RFC 792; RFC 4443, section 3), and goes to where that came from. */
-static void read_error(const struct conntrack *c, struct conntrack_frame *frame, const struct datagram *d)
+static void read_error(struct conntrack_frame *frame, const struct datagram *d)
 {
 	const uint8_t *data = frame->transport + ICMP_HEADER;
 	uint32_t length = frame->length - ICMP_HEADER, at;
@@ -121,11 +120,11 @@ static void read_error(const struct conntrack *c, struct conntrack_frame *frame,
 	frame->length = length - at;
 	frame->kind = KIND_ERROR;
 	if (protocol == IP_TCP || protocol == IP_UDP)
-		set_key_ports(c, frame, &quoted, protocol);
+		set_key_ports(frame, &quoted, protocol);
 	else if (protocol != (d->is_ipv6 ? IP_ICMPV6 : IP_ICMP))
-		set_key(c, frame, &quoted, 0, 0, protocol);
+		set_key(frame, &quoted, 0, 0, protocol);
 	else if (is_echo(frame->transport[0], d->is_ipv6))
-		set_key_echo(c, frame, &quoted, protocol);
+		set_key_echo(frame, &quoted, protocol);
 	else
 		decide(frame, UNRELATED);
 }
@@ -149,9 +148,9 @@ static void read_icmp(const struct conntrack *c, struct conntrack_frame *frame, 
 	} else if (is_echo(icmp->type, d->is_ipv6)) {
 		frame->kind = KIND_ECHO;
 		frame->opens = icmp->type == (d->is_ipv6 ? (uint8_t)ICMPV6_ECHO : (uint8_t)ICMP_ECHO);
-		set_key_echo(c, frame, d, d->is_ipv6 ? IP_ICMPV6 : IP_ICMP);
+		set_key_echo(frame, d, d->is_ipv6 ? IP_ICMPV6 : IP_ICMP);
 	} else if (is_error(icmp->type, d->is_ipv6)) {
-		read_error(c, frame, d);
+		read_error(frame, d);
 	} else {
 		decide(frame, c->neighbor && is_neighborly(icmp->type, d) ? PASS : ICMP_TYPE);
 	}
@@ -164,14 +163,14 @@ static void read_transport(const struct conntrack *c, struct conntrack_frame *fr
 			decide(frame, MALFORMED);
 			return;
 		}
-		set_key_ports(c, frame, d, IP_TCP);
+		set_key_ports(frame, d, IP_TCP);
 		frame->kind = KIND_TCP;
 	} else if (protocol == IP_UDP) {
-		read_udp(c, frame, d);
+		read_udp(frame, d);
 	} else if (protocol == (d->is_ipv6 ? IP_ICMPV6 : IP_ICMP)) {
 		read_icmp(c, frame, d);
 	} else if (c->other) {
-		set_key(c, frame, d, 0, 0, protocol);
+		set_key(frame, d, 0, 0, protocol);
 		frame->kind = KIND_OTHER;
 		frame->opens = true;
 	} else {
@@ -303,7 +302,7 @@ static uint32_t read_tags(const struct packet *p, uint16_t *type, uint32_t *zone
 	return at;
 }
 
-void conntrack_frame_read(const struct conntrack *c, const struct packet *p, enum conntrack_side side, struct conntrack_frame *frame)
+static void read_frame(const struct conntrack *c, const struct packet *p, enum conntrack_side side, struct conntrack_frame *frame)
 {
 	uint16_t type = 0;
 	struct datagram d = { 0 };
@@ -327,4 +326,35 @@ void conntrack_frame_read(const struct conntrack *c, const struct packet *p, enu
 	} else {
 		decide(frame, c->non_ip ? PASS : NOT_IP);
 	}
+}
+
+/* The hashes of the frames that have a key. */
+static void hash_group(const struct conntrack *c, struct conntrack_frame *frame, uint32_t n)
+{
+	const struct flow_key *key[CONNTRACK_GROUP];
+	uint64_t hash[CONNTRACK_GROUP];
+	uint32_t keys = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (frame[i].kind < KIND_LATER)
+			key[keys++] = &frame[i].key;
+	if (__builtin_expect(keys == CONNTRACK_GROUP, 1)) {
+		flow_table_hash_four(c->table, key, hash);
+		for (uint32_t i = 0; i < CONNTRACK_GROUP; i++)
+			frame[i].hash = hash[i];
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (frame[i].kind < KIND_LATER)
+			frame[i].hash = flow_table_hash(c->table, &frame[i].key);
+}
+
+void conntrack_frame_read(const struct conntrack *c, struct packet *const *burst, uint32_t n, enum conntrack_side side,
+	struct conntrack_frame *frame)
+{
+	for (uint32_t i = 0; i < n; i++)
+		read_frame(c, burst[i], side, &frame[i]);
+	hash_group(c, frame, n);
+	for (uint32_t i = 0; i < n; i++)
+		flow_table_prefetch(c->table, frame[i].hash);
 }

@@ -272,6 +272,7 @@ SOURCES := \
 	src/core/supervisor_receipt.c \
 	src/core/supervisor_prepare.c \
 	src/core/supervisor_reload.c \
+	src/core/supervisor_watchdog.c \
 	src/core/value.c \
 	src/core/value_encode.c \
 	src/core/value_print.c \

@@ -5,7 +5,7 @@
 #include <time.h>
 
 enum {
-	OTHERS_NS = 100000000,          /* a worker that has not ended its links by then has died, or waits for us */
+	OTHERS_NS = 1000000000,         /* a worker that has not ended its links by then has died, or waits for us */
 	RUN_OUT_PASSES = 16
 };
 
@@ -229,10 +229,11 @@ static bool is_sent_to(const struct app *app)
 	return app != NULL && app->class->inner && !app->ended;
 }
 
-/* Links from other workers go: each ends at the commit of the worker that sends into it. Until then all goes on as before. */
+/* Links from other workers go: each ends at the commit of the worker that sends into it. Or what is on its way to an app that
+ * leaves finds no room, as another worker does not take it. Until then all goes on as before. */
 static bool waits_for_others(const struct engine *engine, const struct engine_plan *plan)
 {
-	bool waits = false;
+	bool waits = has_stranded(plan, engine->wiring);
 
 	for (uint32_t i = 0; i < engine->wiring->app_count; i++)
 		waits = waits || (plan->leaves[i] && is_sent_to(engine->wiring->app[i]));

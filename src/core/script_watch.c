@@ -29,9 +29,10 @@
 enum { PATIENCE = 10, STUCK = 100, LATE = 100, RANGES = 256, WATCH_SIGNAL = SIGVTALRM };
 /* The first calls of an app meet memory that nobody has touched, and LuaJIT compiles what they do: they may take longer. */
 enum { WARM_CALLS = 1000, WARM_NS = 20000000 };
-/* A virtual machine that stood still for some milliseconds finds them in the time of whoever ran: a call must be met over its
- * budget so often, a tick apart. */
-enum { SIGHTINGS = 3, PERIOD_MOST_NS = 1000000 };
+/* A virtual machine that stood still for some milliseconds finds them in the time of whoever ran: what a call has used between two
+ * ticks counts as one tick at most. */
+enum { PERIOD_MOST_NS = 1000000 };
+static uint64_t period_ns;
 
 /* The executable parts of all loaded objects; those of the binary itself come first. */
 static struct range {
@@ -49,8 +50,7 @@ static struct script *running;
 /* What the packet thread tells the handler, and what the handler remembers. All of it belongs to that one thread. */
 static struct script *volatile watched;
 static volatile uint64_t calls;
-static uint64_t seen_call, seen_cpu_ns;
-static uint32_t sightings;
+static uint64_t seen_call, seen_cpu_ns, used_ns;
 
 static uint64_t cpu_ns(void)
 {
@@ -152,14 +152,14 @@ static __attribute__((noreturn)) void give_up(const struct script *s)
 }
 
 /* The present call has used too much time. */
-static void act(struct script *s, enum place place, uint64_t used_ns)
+static void act(struct script *s, enum place place, uint64_t used)
 {
 	s->over = true;
 	if (place == IN_COMPILED)
 		leave(s);
-	if (place == IN_BINARY && !s->busy && !s->is_unsafe && used_ns > PATIENCE * s->budget_ns)
+	if (place == IN_BINARY && !s->busy && !s->is_unsafe && used > PATIENCE * s->budget_ns)
 		leave(s);
-	if (used_ns > STUCK * s->budget_ns)
+	if (used > STUCK * s->budget_ns)
 		give_up(s);
 	/* Off and on again: when the signal came while LuaJIT changed its dispatch table, that makes it do so once more. */
 	lua_sethook(s->L, NULL, 0, 0);
@@ -170,21 +170,23 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 {
 	struct script *s = watched;
 	int saved = errno;
-	uint64_t now, used;
+	uint64_t now, step;
 
 	(void)signal;
 	(void)info;
 	if (s == NULL)
 		return;
 	now = cpu_ns();
+	step = now - seen_cpu_ns;
+	seen_cpu_ns = now;
 	if (seen_call != calls) {
 		seen_call = calls;
-		seen_cpu_ns = now;
-		sightings = 0;
+		used_ns = 0;
+		step = 0;
 	}
-	used = now - seen_cpu_ns;
-	if (used > s->budget_ns + warm_ns(s) && ++sightings >= SIGHTINGS)
-		act(s, place_of(program_counter(context)), used - warm_ns(s));
+	used_ns += step < period_ns ? step : period_ns;
+	if (used_ns > s->budget_ns + warm_ns(s))
+		act(s, place_of(program_counter(context)), used_ns - warm_ns(s));
 	errno = saved;
 }
 
@@ -234,6 +236,7 @@ static void set_timer(void)
 	if (!has_timer || (period == 0 && !is_ticking))
 		return;
 	is_ticking = period != 0;
+	period_ns = period;
 	when.it_interval = (struct timespec){ .tv_sec = (time_t)(period / 1000000000), .tv_nsec = (long)(period % 1000000000) };
 	when.it_value = when.it_interval;
 	nf_assert(timer_settime(timer, 0, &when, NULL) == 0, "the watch's timer: %s", strerror(errno));

@@ -20,8 +20,6 @@ enum {
 	EXIT_WORKER = 3
 };
 #define CRASH_WINDOW_NS 60000000000ULL
-#define LOOK_NS 125000000ULL            /* the watchdog looks so often, ... */
-enum { LOOKS_MOST = 8 };                /* ... and this many times in vain */
 
 void supervisor_on_stop(int signal_number)
 {
@@ -326,45 +324,6 @@ void supervisor_reap(struct supervisor *s)
 		if (s->child[i].pid > 0 && waitpid(s->child[i].pid, &status, WNOHANG) == s->child[i].pid)
 			on_death(s, i, status);
 	}
-}
-
-/* Has this worker published anything since the last look? Its packet thread does so each millisecond, ten times a second when it
- * waits. A worker that has not begun, that has ended, or is just going over to a new graph's statistics, is left alone. */
-static bool is_breathing(struct supervisor *s, uint32_t number)
-{
-	struct child *child = &s->child[number];
-	const struct stats_block *block = stats_block(s->result->stats, number);
-	uint64_t breaths = __atomic_load_n(&block->breaths, __ATOMIC_RELAXED);
-	uint32_t state = __atomic_load_n(&block->state, __ATOMIC_RELAXED);
-
-	/* One that ends may wait for a disk; the user decides how long. */
-	if (child->pid == 0 || !child->released || child->ended || s->reload.phase == RELOAD_COMMITTING ||
-		breaths != child->breaths || state == ENGINE_DRAINING || state == ENGINE_ENDED) {
-		child->breathes = child->breathes || (child->released && breaths != child->breaths);
-		child->breaths = breaths;
-		return true;
-	}
-	return !child->breathes;
-}
-
-int supervisor_watchdog(struct supervisor *s)
-{
-	uint64_t now = clock_system_ns();
-
-	/* Looks are counted, not time: a supervisor that was stopped together with its workers must not find them dead. */
-	for (uint32_t i = 0; now >= s->watchdog_ns && i < s->graph->worker_count; i++) {
-		struct child *child = &s->child[i];
-
-		child->breathless = is_breathing(s, i) ? 0 : child->breathless + 1;
-		if (child->breathless < LOOKS_MOST)
-			continue;
-		child->breathless = 0;
-		log_error("worker '%s' has not breathed for a second; it is ended", s->graph->worker[i].name);
-		kill(child->pid, SIGKILL);
-	}
-	if (now >= s->watchdog_ns)
-		s->watchdog_ns = now + LOOK_NS;
-	return (int)((s->watchdog_ns - now) / 1000000) + 1;
 }
 
 /* Start again those whose time has come; gives how many milliseconds until the next one, -1: none. */

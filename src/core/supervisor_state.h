@@ -15,7 +15,9 @@ struct child {
 	bool ready, released, ended;    /* has prepared; was told to go; has said that it ends */
 	uint64_t died_ns;               /* when it died last */
 	uint64_t breaths;               /* the watchdog's: the heartbeat when it was looked at last, */
-	uint32_t breathless;            /* and how many looks ago that was */
+	uint32_t breathless;            /* how many looks ago that was, */
+	uint32_t starved;               /* how many more found it ready to run, without a processor, */
+	uint64_t ticks;                 /* and what processor time it had had then */
 	bool breathes;                  /* has published something since it was released */
 	bool died;                      /* once: the next one is a successor */
 	uint32_t deaths;                /* within the window */
@@ -141,7 +143,7 @@ void supervisor_reap(struct supervisor *s);
 /* Start again those whose time has come; gives how many milliseconds until the next one, -1: none. */
 int supervisor_restart(struct supervisor *s);
 /* End workers whose packet threads have not breathed for a second; gives milliseconds until the next look. */
-int supervisor_watchdog(struct supervisor *s);
+int supervisor_watchdog(struct supervisor *s);          /* supervisor_watchdog.c */
 void supervisor_signal_workers(struct supervisor *s, int signal_number);
 /* The run has failed: remember the first reason. */
 void supervisor_give_up(struct supervisor *s, const char *text);

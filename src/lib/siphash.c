@@ -90,6 +90,11 @@ struct four {
 	lanes v[4];
 };
 
+static inline void spread(lanes *x, uint64_t word)
+{
+	*x = (lanes){ word, word, word, word };
+}
+
 static inline void turn(lanes *x, int bits)
 {
 	*x = (*x << bits) | (*x >> (64 - bits));
@@ -130,15 +135,15 @@ void siphash_1_3_four(const struct siphash_key *key, const uint64_t *words, uint
 	struct four s;
 	lanes word;
 
-	s.v[0] = (lanes){ 0 } + (key->word[0] ^ 0x736f6d6570736575ULL);
-	s.v[1] = (lanes){ 0 } + (key->word[1] ^ 0x646f72616e646f6dULL);
-	s.v[2] = (lanes){ 0 } + (key->word[0] ^ 0x6c7967656e657261ULL);
-	s.v[3] = (lanes){ 0 } + (key->word[1] ^ 0x7465646279746573ULL);
+	spread(&s.v[0], key->word[0] ^ 0x736f6d6570736575ULL);
+	spread(&s.v[1], key->word[1] ^ 0x646f72616e646f6dULL);
+	spread(&s.v[2], key->word[0] ^ 0x6c7967656e657261ULL);
+	spread(&s.v[3], key->word[1] ^ 0x7465646279746573ULL);
 	for (uint32_t i = 0; i < count; i++) {
 		memcpy(&word, words + 4 * i, sizeof(word));
 		absorb_four(&s, &word);
 	}
-	word = (lanes){ 0 } + ((uint64_t)count * 8 << 56);
+	spread(&word, (uint64_t)count * 8 << 56);
 	absorb_four(&s, &word);
 	s.v[2] ^= 0xff;
 	rounds_four(&s, 3);

@@ -172,6 +172,13 @@ SOURCES := \
 	src/apps/intel/ixgbe_receive.c \
 	src/apps/intel/ixgbe_stats.c \
 	src/apps/intel/ixgbe_transmit.c \
+	src/apps/lwaftr/binding.c \
+	src/apps/lwaftr/config.c \
+	src/apps/lwaftr/config_check.c \
+	src/apps/lwaftr/config_decode.c \
+	src/apps/lwaftr/config_model.c \
+	src/apps/lwaftr/config_text.c \
+	src/apps/lwaftr/config_value.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \
@@ -378,6 +385,8 @@ SOURCES := \
 	src/program/help_app.c \
 	src/program/help_export.c \
 	src/program/lua.c \
+	src/program/lwaftr/lwaftr.c \
+	src/program/lwaftr/validate.c \
 	src/program/main.c \
 	src/program/measure.c \
 	src/program/metrics.c \

@@ -112,3 +112,16 @@ void map_find_burst(const struct map *map, const uint32_t *number, uint32_t *val
 		n -= part;
 	}
 }
+
+uint64_t map_next(const struct map *map, uint64_t *position, uint32_t *number)
+{
+	while (*position < map->size) {
+		uint64_t entry = map->entry[(*position)++];
+
+		if (entry != 0) {
+			*number = (uint32_t)(entry >> 32);
+			return entry & UINT32_MAX;
+		}
+	}
+	return 0;
+}

@@ -28,3 +28,6 @@ uint64_t map_find(const struct map *map, uint32_t number);
 
 /* Look up n numbers at once; value[i] is that of number[i], or 0. */
 void map_find_burst(const struct map *map, const uint32_t *number, uint32_t *value, uint32_t n);
+
+/* Walk over all numbers, in no order: begin with *position 0. gives: the value, 0 behind the last; *number */
+uint64_t map_next(const struct map *map, uint64_t *position, uint32_t *number);

@@ -2,6 +2,7 @@
 #include "apps/apps.h"
 #include "program/program.h"
 #include "program/help.h"
+#include "program/lwaftr/lwaftr.h"
 
 static const struct program_option bench_options[] = {
 	{ "--json", NULL, "Print one JSON object per line." },
@@ -166,6 +167,9 @@ const struct program programs[] = {
 	{ "pci", "[bind|unbind] [ADDRESS] [DRIVER]", "List the network cards: who has them, and which app drives them.\n"
 		"`nf pci bind ADDRESS` gives a card to vfio-pci, for nf behind an IOMMU; with kernel as DRIVER it goes back to the kernel's "
 		"own. `nf pci unbind ADDRESS` takes it from either, for direct access without an IOMMU.", pci_options, program_pci },
+	{ "lwaftr", "COMMAND [ARGS...]", "Be a border relay of lightweight 4over6 (lwAFTR, RFC 7596).\n"
+		"See nf help for the commands: nf lwaftr validate and the others.", NULL, program_lwaftr },
+	{ "lwaftr validate", "CONF", "Tell all that is wrong with a configuration of an lwAFTR; start nothing.", NULL, program_lwaftr_validate },
 	{ "ps", NULL, "List the instances of nf that run.\n"
 		"A stale one was killed: the next nf run of its name takes its place.", ps_options, program_ps },
 	{ "regs", "ADDRESS [NAME]", "Print the registers of a card by name and field, as its driver has them.\n"

@@ -40,6 +40,7 @@ int program_help(int argc, char **argv);
 int program_lua(int argc, char **argv);
 int program_pci(int argc, char **argv);
 int program_nicsim(int argc, char **argv);
+int program_lwaftr(int argc, char **argv);
 int program_ps(int argc, char **argv);
 int program_confirm(int argc, char **argv);
 int program_diff(int argc, char **argv);

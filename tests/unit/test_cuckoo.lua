@@ -237,6 +237,20 @@ function TestMap:testAgainstModel()
   for number = 0, 699 do lu.assertEquals(map_find(m, number), model[number] or 0) end
 end
 
+function TestMap:testNext()
+  local m, seen, n = new_map(100), {}, 0
+  for i = 1, 100 do nf.map_put(m, i * 7, i) end
+  local position, number = ffi.new("uint64_t[1]"), ffi.new("uint32_t[1]")
+  while true do
+    local value = tonumber(nf.map_next(m, position, number))
+    if value == 0 then break end
+    lu.assertEquals(number[0], value * 7)
+    lu.assertNil(seen[value])
+    seen[value], n = true, n + 1
+  end
+  lu.assertEquals(n, 100)
+end
+
 function TestMap:testTooLarge()
   lu.assertEquals(nf.map_init(ffi.new("struct map"), 0xffffffffffULL, 1), -22)
 end

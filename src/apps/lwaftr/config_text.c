@@ -1,0 +1,269 @@
+/* config_text -- the text form of a configuration: words, quotes, comments, blocks. After a mistake the reader goes on where a
+ * statement may begin, so that all mistakes of a file are found. */
+#include "apps/lwaftr/config_decode.h"
+
+struct reader {
+	struct config_decoder *decoder;
+	const char *begin, *at, *limit;
+	uint64_t depth;
+	uint64_t opened;                /* where the last block was opened */
+	char *buffer;                   /* a quoted argument without its quotes */
+	uint32_t used, room;
+};
+
+enum { BLANK = 1, KEYWORD = 2, FIRST = 4, SPECIAL = 8 };
+static uint8_t kinds[256];
+
+/* What kind of character each byte is. */
+static void classify(void)
+{
+	for (uint32_t c = 0; c < 256; c++) {
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+		bool inner = letter || (c >= '0' && c <= '9') || c == '.' || c == '-';
+		bool special = c == ';' || c == '{' || c == '}' || c == '"' || c == '\'';
+
+		kinds[c] = (uint8_t)((c == ' ' || (c >= '\t' && c <= '\r') ? BLANK : 0) | (inner ? KEYWORD : 0) | (letter ? FIRST : 0) |
+			(special ? SPECIAL : 0));
+	}
+}
+
+static inline uint8_t kind(const struct reader *r, const char *at)
+{
+	return at < r->limit ? kinds[(uint8_t)*at] : 0;
+}
+
+static uint64_t place(const struct reader *r, const char *at)
+{
+	return (uint64_t)(at - r->begin);
+}
+
+#define mistake(r, at, ...) lwaftr_config_mistake((r)->decoder->config, place(r, at), __VA_ARGS__)
+
+static bool is_comment(const struct reader *r, const char *at)
+{
+	return r->limit - at >= 2 && at[0] == '/' && (at[1] == '/' || at[1] == '*');
+}
+
+/* Pass a comment. */
+static void skip_comment(struct reader *r)
+{
+	const char *begin = r->at;
+
+	if (begin[1] == '/') {
+		r->at = memchr(begin, '\n', (size_t)(r->limit - begin));
+		if (r->at == NULL)
+			r->at = r->limit;
+		return;
+	}
+	r->at = memmem(begin + 2, (size_t)(r->limit - begin - 2), "*/", 2);
+	if (r->at != NULL) {
+		r->at += 2;
+		return;
+	}
+	mistake(r, begin, "a comment without its end");
+	r->at = r->limit;
+}
+
+/* Pass whitespace and comments. */
+static inline void skip(struct reader *r)
+{
+	for (;;) {
+		while (kind(r, r->at) & BLANK)
+			r->at++;
+		if (r->at == r->limit || *r->at != '/' || !is_comment(r, r->at))
+			return;
+		skip_comment(r);
+	}
+}
+
+static void keep(struct reader *r, char c)
+{
+	if (r->used == r->room) {
+		uint32_t room = r->room * 2 + 256;
+		char *buffer = realloc(r->buffer, room);
+
+		if (buffer == NULL)
+			return;
+		r->buffer = buffer;
+		r->room = room;
+	}
+	r->buffer[r->used++] = c;
+}
+
+/* How far right of its line's beginning a place is. */
+static uint32_t column(const struct reader *r, const char *at)
+{
+	const char *line = at;
+
+	while (line > r->begin && line[-1] != '\n')
+		line--;
+	return (uint32_t)(at - line);
+}
+
+/* Read a quoted string; blanks at the beginning of its further lines, up to the column of its quote, are indentation.
+ *   source: RFC 7950, section 6.1.3 */
+static void read_quoted(struct reader *r)
+{
+	const char *begin = r->at;
+	char quote = *r->at++;
+	uint32_t margin = column(r, begin) + 1;
+
+	while (r->at < r->limit && *r->at != quote) {
+		char c = *r->at++;
+
+		if (c == '\\' && quote == '"' && r->at < r->limit) {
+			static const char from[] = "nt\"\\", to[] = "\n\t\"\\";
+			const char *found = *r->at != '\0' ? strchr(from, *r->at) : NULL;
+
+			if (found != NULL) {
+				keep(r, to[found - from]);
+				r->at++;
+				continue;
+			}
+		}
+		keep(r, c);
+		if (c == '\n' && quote == '"')
+			for (uint32_t i = 0; i < margin && r->at < r->limit && (*r->at == ' ' || *r->at == '\t'); i++)
+				r->at++;
+	}
+	if (r->at == r->limit)
+		mistake(r, begin, "a string without its closing %c", quote);
+	else
+		r->at++;
+}
+
+/* Read an argument: an unquoted token, or quoted strings joined by +. */
+static void read_argument(struct reader *r, struct config_word *word)
+{
+	const char *begin = r->at;
+
+	word->place = place(r, begin);
+	if (*begin != '"' && *begin != '\'') {
+		while (r->at < r->limit && !(kind(r, r->at) & (BLANK | SPECIAL)) && !(*r->at == '/' && is_comment(r, r->at)))
+			r->at++;
+		word->text = begin;
+		word->length = (uint32_t)(r->at - begin);
+		return;
+	}
+	r->used = 0;
+	read_quoted(r);
+	for (;;) {
+		const char *after = r->at;
+
+		skip(r);
+		if (r->at == r->limit || *r->at != '+') {
+			r->at = after;
+			break;
+		}
+		r->at++;
+		skip(r);
+		if (r->at == r->limit || (*r->at != '"' && *r->at != '\'')) {
+			mistake(r, r->at, "a quoted string is expected behind +");
+			break;
+		}
+		read_quoted(r);
+	}
+	word->text = r->buffer != NULL ? r->buffer : "";
+	word->length = r->used;
+}
+
+/* What stands at a place, as the user would name it. */
+static const char *name(const struct reader *r, const char *at, char text[8])
+{
+	if (at == r->limit)
+		return "the end of the file";
+	if (*at > ' ' && *at < 127)
+		snprintf(text, 8, "'%c'", *at);
+	else
+		snprintf(text, 8, "0x%02x", (uint8_t)*at);
+	return text;
+}
+
+/* Pass what cannot be read: to behind the next ';', or to the next brace. */
+static void recover(struct reader *r)
+{
+	while (r->at < r->limit && *r->at != ';' && *r->at != '{' && *r->at != '}')
+		r->at++;
+	if (r->at < r->limit && *r->at == ';')
+		r->at++;
+}
+
+static void open_block(struct reader *r, const struct config_word *keyword)
+{
+	r->at++;
+	r->depth++;
+	r->opened = keyword->place;
+	config_open(r->decoder, keyword);
+}
+
+/* Read what follows a keyword: a block begins, or a value and ';'. */
+static void read_rest(struct reader *r, const struct config_word *keyword)
+{
+	const char *behind = r->at;
+	struct config_word value;
+	char text[8];
+
+	skip(r);
+	if (r->at < r->limit && *r->at == '{') {
+		open_block(r, keyword);
+		return;
+	}
+	if (r->at == r->limit || *r->at == ';' || *r->at == '}') {
+		mistake(r, r->at, "'%.*s': a value or { is expected, not %s", (int)keyword->length, keyword->text, name(r, r->at, text));
+		if (r->at < r->limit && *r->at == ';')
+			r->at++;
+		return;
+	}
+	if (behind == r->at)
+		mistake(r, r->at, "'%.*s': a blank is expected, not %s", (int)keyword->length, keyword->text, name(r, r->at, text));
+	read_argument(r, &value);
+	config_leaf(r->decoder, keyword, &value);
+	behind = r->at;
+	skip(r);
+	if (r->at < r->limit && *r->at == ';')
+		r->at++;
+	else
+		mistake(r, behind, "; is missing behind the value of '%.*s'", (int)keyword->length, keyword->text);
+}
+
+static void read_statement(struct reader *r)
+{
+	static const char unknown[] = "";
+	struct config_word keyword = { .text = r->at, .place = place(r, r->at) };
+	char text[8];
+
+	if (*r->at == '}') {
+		if (r->depth == 0)
+			mistake(r, r->at, "} without {");
+		else
+			config_close(r->decoder);
+		r->depth -= r->depth > 0;
+		r->at++;
+	} else if (*r->at == '{') {
+		mistake(r, r->at, "{ without a keyword");
+		keyword.text = unknown;
+		open_block(r, &keyword);
+	} else if (!(kind(r, r->at) & FIRST)) {
+		mistake(r, r->at, "a keyword is expected, not %s", name(r, r->at, text));
+		recover(r);
+	} else {
+		while (kind(r, r->at) & KEYWORD)
+			r->at++;
+		keyword.length = (uint32_t)(r->at - keyword.text);
+		read_rest(r, &keyword);
+	}
+}
+
+void config_text_read(struct config_decoder *decoder, const char *text, uint64_t length)
+{
+	struct reader r = { .decoder = decoder, .begin = text, .at = text, .limit = text + length };
+
+	classify();
+	for (skip(&r); r.at < r.limit; skip(&r))
+		read_statement(&r);
+	if (r.depth > 0)
+		lwaftr_config_mistake(decoder->config, r.opened, "this block, or one around it, has no }");
+	for (; r.depth > 0; r.depth--)
+		config_close(decoder);
+	free(r.buffer);
+}

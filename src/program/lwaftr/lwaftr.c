@@ -1,0 +1,64 @@
+/* lwaftr -- `nf lwaftr COMMAND`: finds the row of the table that is named "lwaftr COMMAND". */
+#include "program/lwaftr/lwaftr.h"
+
+static const char PREFIX[] = "lwaftr ";
+
+/* The names behind "lwaftr " of the table's rows. */
+static void list_names(const char *names[OPTIONS_MOST])
+{
+	uint32_t count = 0;
+
+	for (const struct program *p = programs; p->name != NULL && count < OPTIONS_MOST - 1; p++)
+		if (strncmp(p->name, PREFIX, sizeof(PREFIX) - 1) == 0)
+			names[count++] = p->name + sizeof(PREFIX) - 1;
+	names[count] = NULL;
+}
+
+int program_lwaftr(int argc, char **argv)
+{
+	const char *names[OPTIONS_MOST], *nearest;
+	const struct program *program;
+	struct options options;
+	char name[64];
+
+	if (argc < 2 || argv[1][0] == '-')
+		return options_parse(&options, argc, argv) == EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
+	snprintf(name, sizeof(name), "%s%s", PREFIX, argv[1]);
+	program = program_find(name);
+	if (program != NULL) {
+		argv[1] = name;
+		return program->main(argc - 1, argv + 1);
+	}
+	list_names(names);
+	nearest = error_nearest(argv[1], names);
+	if (nearest != NULL)
+		return options_wrong(program_find("lwaftr"), "unknown command '%s'; did you mean '%s'?", argv[1], nearest);
+	return options_wrong(program_find("lwaftr"), "unknown command '%s'", argv[1]);
+}
+
+bool lwaftr_read(const struct program *program, const char *file, struct lwaftr_config *config, struct lwaftr_binding *binding)
+{
+	struct errors errors = { 0 };
+	bool good;
+
+	if (lwaftr_config_load(config, file, -1, binding == NULL ? LWAFTR_WITHOUT_SOFTWIRES : 0) < 0) {
+		fprintf(stderr, "nf %s: %s\n", program->name, nf_error());
+		return false;
+	}
+	if (binding != NULL && lwaftr_binding_init(binding, config, 0, LWAFTR_RESERVED_RFC7597) < 0) {
+		fprintf(stderr, "nf %s: %s: %s\n", program->name, file, nf_error());
+		lwaftr_config_fini(config);
+		return false;
+	}
+	good = lwaftr_config_mistakes(config, &errors);
+	for (uint32_t i = 0; i < errors.count; i++)
+		fprintf(stderr, "nf %s: %s\n", program->name, errors.text[i]);
+	if (!good) {
+		fprintf(stderr, "nf %s: %s: %u mistake%s\n", program->name, file, errors.count, errors.count == 1 ? "" : "s");
+		if (binding != NULL)
+			lwaftr_binding_fini(binding);
+		lwaftr_config_fini(config);
+	}
+	errors_fini(&errors);
+	return good;
+}

@@ -1,0 +1,13 @@
+#pragma once
+/* lwaftr -- the programs `nf lwaftr ...`: rows of the table of programs named "lwaftr check" and so on. */
+#include "apps/lwaftr/binding.h"
+#include "program/options.h"
+
+/* The programs' main functions; argv[0] is "lwaftr check". */
+int program_lwaftr_validate(int argc, char **argv);
+
+/* Read a configuration and its table, and print all mistakes to standard error, each as "nf PROGRAM: FILE:LINE:COLUMN: what".
+ *   gives: true when there was none; else config and binding are empty. binding NULL: the table is not made, softwires are
+ *          looked at one by one
+ *   undo:  lwaftr_config_fini, lwaftr_binding_fini */
+bool lwaftr_read(const struct program *program, const char *file, struct lwaftr_config *config, struct lwaftr_binding *binding);

@@ -179,6 +179,13 @@ SOURCES := \
 	src/apps/lwaftr/config_model.c \
 	src/apps/lwaftr/config_text.c \
 	src/apps/lwaftr/config_value.c \
+	src/apps/lwaftr/decapsulate.c \
+	src/apps/lwaftr/encapsulate.c \
+	src/apps/lwaftr/error.c \
+	src/apps/lwaftr/fragment.c \
+	src/apps/lwaftr/lwaftr.c \
+	src/apps/lwaftr/port.c \
+	src/apps/lwaftr/relay.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \

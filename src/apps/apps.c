@@ -30,6 +30,7 @@
 	X(ip_reassemble6) \
 	X(filter_classify) \
 	X(filter_pcap) \
+	X(lwaftr_lwaftr) \
 	X(pcap_reader) \
 	X(pcap_writer) \
 	X(socket_raw) \

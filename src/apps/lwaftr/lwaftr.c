@@ -1,0 +1,261 @@
+/* lwaftr -- the border relay of lightweight 4over6 (RFC 7596): parameters, set-up, names. What happens to packets stands in
+ * encapsulate.c, decapsulate.c, relay.c, error.c and fragment.c. */
+#include "apps/lwaftr/lwaftr.h"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+static const char *const reserved_names[] = { "rfc7597", "old", NULL };
+static const char *const echo_names[] = { "port0", "identifier", NULL };
+static const char *const ecn_names[] = { "inner", "rfc6040", NULL };
+
+static const struct param params[] = {
+	{ "config", PARAM_FILE, offsetof(struct lwaftr, file), .required = true,
+		.help = "configuration file (softwire-config): policies, MTUs, own addresses, softwires" },
+	{ "device", PARAM_STRING, offsetof(struct lwaftr, device), .optional = true, .help = "which instance of the configuration, by its "
+		"device; without it there must be one alone" },
+	{ "queue", PARAM_U16, offsetof(struct lwaftr, queue), .max = 255, .optional = true, .present = offsetof(struct lwaftr, has_queue),
+		.help = "which queue of the instance, by its id; without it there must be one alone" },
+	{ "reserved_ports", PARAM_ENUM, offsetof(struct lwaftr, reserved), .choices = reserved_names, .help = "with reserved-ports-bit-count "
+		"a > 0, whose the lowest ports are not: rfc7597: the lowest 2^(16-a) (RFC 7597 section 5.1); old: the lowest 2^a" },
+	{ "echo", PARAM_ENUM, offsetof(struct lwaftr, echo), .choices = echo_names, .help = "by what pings to B4s, and their answers to pings, "
+		"find their softwire: port0: as if they had port 0; identifier: the ICMP identifier (RFC 7596 section 8.1)" },
+	{ "decrement_ttl_on_decapsulation", PARAM_BOOL, offsetof(struct lwaftr, decrement),
+		.help = "take one off the TTL of packets to the internet, too (RFC 2473 section 3.1)" },
+	{ "ecn", PARAM_ENUM, offsetof(struct lwaftr, ecn), .choices = ecn_names, .help = "congestion marks of the outer header on "
+		"decapsulation: inner: they are ignored; rfc6040: they are carried over (RFC 6040 section 4.2)" },
+	{ "verify_checksum", PARAM_BOOL, offsetof(struct lwaftr, verify), .initial = true,
+		.help = "drop packets with a wrong IPv4 header checksum (RFC 1812 section 5.2.2)" },
+	{ "room", PARAM_U64, offsetof(struct lwaftr, room), .max = 100000000, .initial = 1024,
+		.help = "softwires that may be added while it runs, 51 bytes each" },
+	{ 0 }
+};
+
+/* Read the configuration, its table too, and find the queue. Mistakes go to errors. gives: false when there were any, and
+ * nothing to undo */
+static bool read_config(const struct lwaftr *lwaftr, int fd, struct lwaftr_config *config, struct lwaftr_binding *binding,
+	const struct lwaftr_queue **queue, struct errors *errors)
+{
+	const struct lwaftr_instance *instance;
+	bool good;
+
+	if (lwaftr_config_load(config, lwaftr->file, fd, 0) < 0) {
+		errors_add(errors, "app '%s': key 'config': %s", lwaftr->app.name, nf_error());
+		return false;
+	}
+	if (lwaftr_binding_init(binding, config, lwaftr->room, (enum lwaftr_reserved)lwaftr->reserved) < 0) {
+		errors_add(errors, "app '%s': key 'config': %s", lwaftr->app.name, nf_error());
+		lwaftr_config_fini(config);
+		return false;
+	}
+	good = lwaftr_config_mistakes(config, errors);
+	if (good && !lwaftr_config_select(config, lwaftr->device, lwaftr->has_queue ? lwaftr->queue : -1, &instance, queue)) {
+		errors_add(errors, "app '%s': key 'config': %s", lwaftr->app.name, nf_error());
+		good = false;
+	}
+	if (!good) {
+		lwaftr_binding_fini(binding);
+		lwaftr_config_fini(config);
+	}
+	return good;
+}
+
+static void lwaftr_check(const struct app *app, struct errors *errors)
+{
+	const struct lwaftr *lwaftr = (const struct lwaftr *)app;
+	const struct lwaftr_queue *queue;
+	struct lwaftr_binding binding;
+	struct lwaftr_config config;
+
+	if (!read_config(lwaftr, -1, &config, &binding, &queue, errors))
+		return;
+	lwaftr_binding_fini(&binding);
+	lwaftr_config_fini(&config);
+}
+
+static void lwaftr_resources(const struct app *app, struct resources *resources)
+{
+	resources_add(resources, "read:%s", ((const struct lwaftr *)app)->file);
+}
+
+static void lwaftr_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
+{
+	(void)app;
+	holds[PACKET_STANDARD] = LWAFTR_WAITING;
+}
+
+/* How frames to a side begin; a next hop that is to be found out writes its address later. */
+static void begin_frames(uint8_t *ethernet, const struct lwaftr_port *port, uint16_t type)
+{
+	memcpy(ethernet, port->next_hop.mac, ETHERNET_ADDRESS);
+	memcpy(ethernet + ETHERNET_ADDRESS, port->mac, ETHERNET_ADDRESS);
+	bytes_write16(ethernet + ETHERNET_HEADER - 2, type);
+}
+
+/* As many errors at once as the configuration allows in a period, and so many in each period in the long run. */
+static void limit(struct token_bucket *bucket, const struct lwaftr_side *side)
+{
+	double packets = side->error_packets;
+
+	if (side->error_packets > 0)
+		token_bucket_init(bucket, packets / side->error_period, packets, clock_now());
+	else
+		*bucket = (struct token_bucket){ .capacity = 1 };       /* never a token */
+}
+
+static void take_config(struct lwaftr *lwaftr, const struct lwaftr_config *config, const struct lwaftr_queue *queue)
+{
+	const struct lwaftr_side *external = &config->external, *internal = &config->internal;
+
+	memcpy(&lwaftr->ip4_be, queue->external.ip, sizeof(lwaftr->ip4_be));
+	lwaftr->mtu4 = external->mtu;
+	lwaftr->mtu6 = internal->mtu;
+	lwaftr->label_be = bytes_swap32(6u << 28 | internal->flow_label);
+	lwaftr->hairpins = internal->hairpinning;
+	lwaftr->allows4 = external->allow_incoming_icmp;
+	lwaftr->allows6 = internal->allow_incoming_icmp;
+	lwaftr->reports4 = external->generate_icmp_errors;
+	lwaftr->reports6 = internal->generate_icmp_errors;
+	begin_frames(lwaftr->ethernet4, &queue->external, ETHERNET_IPV4);
+	begin_frames(lwaftr->ethernet6, &queue->internal, ETHERNET_IPV6);
+	limit(&lwaftr->errors4, external);
+	limit(&lwaftr->errors6, internal);
+}
+
+static int lwaftr_prepare(struct app *app, const struct app *old)
+{
+	struct lwaftr *lwaftr = (struct lwaftr *)app;
+	const struct lwaftr_queue *queue;
+	struct lwaftr_config config;
+	struct errors errors = { 0 };
+	char key[RESOURCE_KEY];
+	bool good;
+	int fd;
+
+	(void)old;
+	snprintf(key, sizeof(key), "read:%s", lwaftr->file);
+	fd = resource_open(key);
+	if (fd < 0)
+		return fd;
+	good = read_config(lwaftr, fd, &config, &lwaftr->binding, &queue, &errors);
+	close(fd);
+	if (!good) {
+		int code = nf_fail(EINVAL, "%s%s", errors.count > 0 ? errors.text[0] : "no memory", errors.count > 1 ? ", and more" : "");
+
+		errors_fini(&errors);
+		return code;
+	}
+	errors_fini(&errors);
+	take_config(lwaftr, &config, queue);
+	lwaftr_config_fini(&config);
+	lwaftr->track = app_alloc(app, LWAFTR_TRACKS * sizeof(*lwaftr->track));
+	lwaftr->track_key = (struct siphash_key){ { lwaftr->binding.seed[0], lwaftr->binding.seed[1] } };
+	return 0;
+}
+
+/* What may be sent of errors stays, as far as the new limits allow. */
+static void keep_tokens(struct token_bucket *bucket, const struct token_bucket *before)
+{
+	if (before->tokens < bucket->tokens)
+		bucket->tokens = before->tokens;
+}
+
+/* Inner fragments that wait, and what is known about those to come, go on in the new instance. */
+static void lwaftr_commit(struct app *app, struct app *old)
+{
+	struct lwaftr *lwaftr = (struct lwaftr *)app, *before = (struct lwaftr *)old;
+
+	app->counter[LWAFTR_SOFTWIRES] = lwaftr->binding.softwire.count;
+	if (before == NULL)
+		return;
+	keep_tokens(&lwaftr->errors4, &before->errors4);
+	keep_tokens(&lwaftr->errors6, &before->errors6);
+	lwaftr->track_key = before->track_key;
+	memcpy(lwaftr->track, before->track, LWAFTR_TRACKS * sizeof(*lwaftr->track));
+	lwaftr->waiting = before->waiting;
+	memcpy(lwaftr->wait, before->wait, sizeof(lwaftr->wait));
+	memcpy(lwaftr->wait_until_ns, before->wait_until_ns, sizeof(lwaftr->wait_until_ns));
+	before->waiting = 0;
+}
+
+static void lwaftr_stop(struct app *app)
+{
+	struct lwaftr *lwaftr = (struct lwaftr *)app;
+
+	app_drop_burst(app, app_reason(app, APP_REASON_STOP), lwaftr->wait, lwaftr->waiting);
+	lwaftr->waiting = 0;
+}
+
+static void lwaftr_retire(struct app *app)
+{
+	lwaftr_binding_fini(&((struct lwaftr *)app)->binding);
+}
+
+static void send_all(struct lwaftr *lwaftr)
+{
+	for (uint32_t port = 0; port < 2; port++) {
+		struct lwaftr_out *out = &lwaftr->out[port];
+
+		link_send_burst(lwaftr->app.output[port], out->p, out->count);
+		out->count = 0;
+	}
+}
+
+static void lwaftr_push(struct app *app)
+{
+	struct lwaftr *lwaftr = (struct lwaftr *)app;
+
+	if (link_waiting(app->input[LWAFTR_V4]) > 0) {
+		lwaftr_encapsulate(lwaftr);
+		send_all(lwaftr);
+	}
+	if (link_waiting(app->input[LWAFTR_V6]) > 0) {
+		lwaftr_decapsulate(lwaftr);
+		send_all(lwaftr);
+	}
+}
+
+static void lwaftr_tick(struct app *app)
+{
+	lwaftr_fragment_tick((struct lwaftr *)app);
+}
+
+static uint32_t lwaftr_held(const struct app *app)
+{
+	const struct lwaftr *lwaftr = (const struct lwaftr *)app;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < lwaftr->waiting; i++)
+		count += lwaftr->wait[i] != NULL;
+	return count;
+}
+
+#define PAIR(id, name) name "-packets", name "-bytes",
+#define SINGLE(id, name) name,
+static const char *const counters[] = { LWAFTR_PAIRS(PAIR) LWAFTR_SINGLES(SINGLE) NULL };
+_Static_assert(sizeof(counters) / sizeof(counters[0]) == LWAFTR_COUNTERS + 1, "a name for each counter");
+
+/* The name of a drop's counters without "drop-". */
+#define REASON(id, name) &name[5],
+static const char *const reasons[] = { LWAFTR_DROPS(REASON) "fragment", "bad-length", "unsegmented", "error-unbound", NULL };
+_Static_assert(sizeof(reasons) / sizeof(reasons[0]) == LWAFTR_REASONS + 1, "a name for each reason");
+
+const struct app_class lwaftr_lwaftr_class = {
+	.name = "lwaftr.lwaftr",
+	.help = "Relay between IPv4 and the tunnels of lightweight 4over6 (lwAFTR, RFC 7596).\n"
+		"Whole IPv4 packets come in on v4 and leave on v6 in the tunnel of their softwire; what comes out of tunnels leaves on v4, or, "
+		"for another B4, on v6 again. It wants reassembly before it and fragmentation behind it, and somebody who knows the next hops: "
+		"docs/lwaftr.md has the whole graph. Own addresses, MTUs and policies are those of the configuration file; so are the "
+		"Ethernet addresses of frames.\n"
+		"Counters have the names that Snabb's lwAFTR gives them. Each packet that is dropped is counted under one reason, under a pair "
+		"of counters of that name, and in drop-all-ipv4-iface or drop-all-ipv6-iface, by the side where it came in.",
+	.size = sizeof(struct lwaftr),
+	.params = params,
+	.inputs = (const char *const[]){ "v4", "v6", NULL },
+	.outputs = (const char *const[]){ "v4", "v6", NULL },
+	.counters = counters,
+	.reasons = reasons,
+	.check = lwaftr_check, .resources = lwaftr_resources, .open = resource_file, .holds = lwaftr_holds, .prepare = lwaftr_prepare,
+	.commit = lwaftr_commit, .abort = lwaftr_retire, .stop = lwaftr_stop, .retire = lwaftr_retire, .push = lwaftr_push,
+	.tick = lwaftr_tick, .held = lwaftr_held,
+};

@@ -186,10 +186,12 @@ SOURCES := \
 	src/apps/lwaftr/lwaftr.c \
 	src/apps/lwaftr/port.c \
 	src/apps/lwaftr/relay.c \
+	src/apps/lwaftr/stick.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \
 	src/apps/pcap/reader.c \
+	src/apps/pcap/replay.c \
 	src/apps/pcap/writer.c \
 	src/apps/socket/raw.c \
 	src/apps/socket/raw_open.c \
@@ -392,7 +394,11 @@ SOURCES := \
 	src/program/help_app.c \
 	src/program/help_export.c \
 	src/program/lua.c \
+	src/program/lwaftr/bench.c \
+	src/program/lwaftr/check.c \
 	src/program/lwaftr/lwaftr.c \
+	src/program/lwaftr/plan.c \
+	src/program/lwaftr/session.c \
 	src/program/lwaftr/validate.c \
 	src/program/main.c \
 	src/program/measure.c \

@@ -31,7 +31,9 @@
 	X(filter_classify) \
 	X(filter_pcap) \
 	X(lwaftr_lwaftr) \
+	X(lwaftr_stick) \
 	X(pcap_reader) \
+	X(pcap_replay) \
 	X(pcap_writer) \
 	X(socket_raw) \
 	X(tap_tap) \

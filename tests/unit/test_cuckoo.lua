@@ -242,11 +242,11 @@ function TestMap:testNext()
   for i = 1, 100 do nf.map_put(m, i * 7, i) end
   local position, number = ffi.new("uint64_t[1]"), ffi.new("uint32_t[1]")
   while true do
-    local value = tonumber(nf.map_next(m, position, number))
-    if value == 0 then break end
-    lu.assertEquals(number[0], value * 7)
-    lu.assertNil(seen[value])
-    seen[value], n = true, n + 1
+    local found = tonumber(nf.map_next(m, position, number))
+    if found == 0 then break end
+    lu.assertEquals(number[0], found * 7)
+    lu.assertNil(seen[found])
+    seen[found], n = true, n + 1
   end
   lu.assertEquals(n, 100)
 end

@@ -1,6 +1,7 @@
 /* config_model -- the keys of a configuration: names, types, ranges, defaults. The data model is that of the YANG module
  * snabb-softwire-v3; what is stricter here than there is said where it stands. */
 #include "apps/lwaftr/config_decode.h"
+#include "lib/lib.h"
 
 enum { MTU4_LEAST = 68, MTU6_LEAST = 1280 };    /* RFC 791 section 3.2; RFC 8200 section 5 */
 enum { VLAN_MOST_ID = 4094 };                   /* 4095 is reserved: IEEE 802.1Q, table 9-2 */
@@ -86,23 +87,33 @@ static void *softwire_begin(struct lwaftr_config *config, void *parent)
 	return memset(softwire, 0, sizeof(*softwire));
 }
 
-/* FORMAT: k + a <= 16, psid < 2^k. */
+/* k + a <= 16, psid < 2^k. gives: false after a mistake */
+static bool check_port_set(struct lwaftr_config *config, const struct lwaftr_softwire *softwire, uint64_t place)
+{
+	uint32_t k = softwire->psid_length, a = softwire->reserved;
+
+	if (k + a > 16)
+		lwaftr_config_mistake(config, place, "'port-set': psid-length %u and reserved-ports-bit-count %u are more than 16 bits together",
+			k, a);
+	else if (softwire->psid >> k != 0)
+		lwaftr_config_mistake(config, place, "'psid': %u does not fit psid-length %u: at most %u", softwire->psid, k, (1u << k) - 1);
+	return k + a <= 16 && softwire->psid >> k == 0;
+}
+
+/* Keep it when it is right. */
 static void softwire_end(struct lwaftr_config *config, void *parent, void *entry, uint64_t place)
 {
 	struct lwaftr_softwire *softwire = entry;
 
 	(void)parent;
-	if (softwire->psid_length + softwire->reserved > 16)
-		lwaftr_config_mistake(config, place, "'port-set': psid-length %u and reserved-ports-bit-count %u are more than 16 bits together",
-			softwire->psid_length, softwire->reserved);
-	else if (softwire->psid >> softwire->psid_length != 0)
-		lwaftr_config_mistake(config, place, "'psid': %u does not fit psid-length %u: at most %u", softwire->psid, softwire->psid_length,
-			(1u << softwire->psid_length) - 1);
-	softwire->ipv4 = __builtin_bswap32(softwire->ipv4);
+	if (!check_port_set(config, softwire, place))
+		return;
+	softwire->ipv4 = bytes_swap32(softwire->ipv4);
 	softwire->place = place;
 	if (softwire == &config->discarded && !(config->flags & LWAFTR_WITHOUT_SOFTWIRES))
 		lwaftr_config_mistake(config, place, "'softwire': out of memory");
-	config->softwire_count++;
+	else
+		config->softwire_count++;
 }
 
 #define AT(type, field) .offset = offsetof(struct type, field)

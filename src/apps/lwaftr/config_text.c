@@ -2,11 +2,13 @@
  * statement may begin, so that all mistakes of a file are found. */
 #include "apps/lwaftr/config_decode.h"
 
+enum { KNOWN = 16 };                    /* deeper blocks are not in the model */
+
 struct reader {
 	struct config_decoder *decoder;
 	const char *begin, *at, *limit;
 	uint64_t depth;
-	uint64_t opened;                /* where the last block was opened */
+	uint64_t opened[KNOWN];         /* where the outermost open blocks begin */
 	char *buffer;                   /* a quoted argument without its quotes */
 	uint32_t used, room;
 };
@@ -191,8 +193,9 @@ static void recover(struct reader *r)
 static void open_block(struct reader *r, const struct config_word *keyword)
 {
 	r->at++;
+	if (r->depth < KNOWN)
+		r->opened[r->depth] = keyword->place;
 	r->depth++;
-	r->opened = keyword->place;
 	config_open(r->decoder, keyword);
 }
 
@@ -262,7 +265,7 @@ void config_text_read(struct config_decoder *decoder, const char *text, uint64_t
 	for (skip(&r); r.at < r.limit; skip(&r))
 		read_statement(&r);
 	if (r.depth > 0)
-		lwaftr_config_mistake(decoder->config, r.opened, "this block, or one around it, has no }");
+		lwaftr_config_mistake(decoder->config, r.opened[r.depth <= KNOWN ? r.depth - 1 : KNOWN - 1], "this block has no }");
 	for (; r.depth > 0; r.depth--)
 		config_close(decoder);
 	free(r.buffer);

@@ -83,10 +83,6 @@ static bool look_inside(struct lwaftr *lwaftr, struct arrivals *arrivals, struct
 		lwaftr_drop6(lwaftr, p, LWAFTR_BAD_INNER);
 		return false;
 	}
-	if (lwaftr->verify && !ipv4_has_checksum(ip)) {
-		lwaftr_drop6(lwaftr, p, LWAFTR_BAD_HEADER);
-		return false;
-	}
 	port = lwaftr_port_from_b4(lwaftr, ip, ipv4_total_length(ip));
 	arrivals->kind[i] = ipv4_is_fragment(ip) ? FRAGMENT : TUNNELLED;
 	arrivals->inner[i] = (uint16_t)at;
@@ -139,20 +135,8 @@ static __attribute__((noinline)) bool look(struct lwaftr *lwaftr, struct arrival
 	return look_inside(lwaftr, arrivals, p, at);
 }
 
-/* The sum of a header without options; see encapsulate.c. */
-static inline bool has_checksum(const uint8_t *header)
-{
-	uint64_t first, second;
-	uint32_t third;
-
-	memcpy(&first, header, 8);
-	memcpy(&second, header + 8, 8);
-	memcpy(&third, header + 16, 4);
-	return checksum_fold((first & UINT32_MAX) + (first >> 32) + (second & UINT32_MAX) + (second >> 32) + third) == 0xffff;
-}
-
 /* What nearly every packet is: IPv4 directly in IPv6, both whole and of the frame's length, no options, no fragment, not ICMP. */
-static inline bool is_usual(const struct lwaftr *lwaftr, const struct packet *p)
+static inline bool is_usual(const struct packet *p)
 {
 	enum { INNER = ETHERNET_HEADER + IPV6_HEADER, LEAST = INNER + IPV4_HEADER + 4, PIECE = IPV4_MF | IPV4_OFFSET };
 	const struct ipv6 *outer = outer_of(p);
@@ -163,8 +147,7 @@ static inline bool is_usual(const struct lwaftr *lwaftr, const struct packet *p)
 	return (bytes_read16(p->data + ETHERNET_HEADER - 2) == ETHERNET_IPV6) & (outer->next_header == IP_IPV4) &
 		((*(const uint8_t *)outer & 0xf0) == 0x60) & (bytes_swap16(outer->payload_be) == p->length - INNER) &
 		(ip->version_ihl == 0x45) & (ip->total_be == outer->payload_be) & ((ip->fragment_be & bytes_swap16(PIECE)) == 0) &
-		(ip->protocol != IP_ICMP) & (p->meta.gso == PACKET_GSO_NONE) & ((p->meta.flags & PACKET_CHECKSUM_PARTIAL) == 0) &&
-		(!lwaftr->verify || has_checksum((const uint8_t *)ip));
+		(ip->protocol != IP_ICMP) & (p->meta.gso == PACKET_GSO_NONE) & ((p->meta.flags & PACKET_CHECKSUM_PARTIAL) == 0);
 }
 
 /* Take in a burst, and drop what is nothing. */
@@ -181,7 +164,7 @@ static void receive(struct lwaftr *lwaftr, struct arrivals *arrivals)
 		struct packet *p = burst[i];
 		uint32_t at = arrivals->count;
 
-		if (__builtin_expect(is_usual(lwaftr, p), 1)) {
+		if (__builtin_expect(is_usual(p), 1)) {
 			const struct ipv4 *ip = (const struct ipv4 *)(p->data + INNER);
 
 			bytes += p->length;
@@ -257,8 +240,11 @@ static inline void accept(struct lwaftr *lwaftr, struct packet *p, uint32_t at, 
 {
 	struct ipv4 *ip = (struct ipv4 *)(p->data + at);
 
+	if (__builtin_expect(lwaftr->verify && !lwaftr_has_checksum(ip), 0)) {
+		lwaftr_drop6(lwaftr, p, LWAFTR_BAD_HEADER);
+		return;
+	}
 	if (lwaftr->ecn == LWAFTR_ECN_RFC6040 && !combine_ecn(ip, outer_of(p))) {
-		flush(lwaftr, hairpins);
 		lwaftr_drop6(lwaftr, p, LWAFTR_CONGESTION);
 		return;
 	}

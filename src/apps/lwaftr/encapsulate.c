@@ -95,6 +95,7 @@ static void send_batch(struct lwaftr *lwaftr, struct lwaftr_batch *batch)
 {
 	struct cuckoo_entry *found[BURST];
 	uint32_t count = 0, n = batch->count;
+	bool verify = lwaftr->verify && batch->origin == LWAFTR_FROM_INTERNET;  /* that of others was looked at before */
 	uint64_t bytes = 0;
 
 	lwaftr_binding_find_burst(&lwaftr->binding, batch->ipv4, batch->port, found, n);
@@ -104,6 +105,8 @@ static void send_batch(struct lwaftr *lwaftr, struct lwaftr_batch *batch)
 
 		if (__builtin_expect(found[i] == NULL || batch->lacks_port[i], 0)) {
 			drop_unbound(lwaftr, p, batch->is_icmp[i], batch->origin);
+		} else if (__builtin_expect(verify && !lwaftr_has_checksum(ip), 0)) {
+			lwaftr_drop4(lwaftr, p, LWAFTR_BAD_HEADER, batch->origin);
 		} else if (__builtin_expect(ip->ttl <= 1, 0)) {
 			drop_expired(lwaftr, p, batch->origin);
 		} else {
@@ -196,30 +199,14 @@ static __attribute__((noinline)) bool admit(struct lwaftr *lwaftr, struct packet
 		app_drop(&lwaftr->app, LWAFTR_REASON_FRAGMENT, p);
 		return false;
 	}
-	if (lwaftr->verify && !ipv4_has_checksum(ip)) {
-		lwaftr_drop4(lwaftr, p, LWAFTR_BAD_HEADER, LWAFTR_FROM_INTERNET);
-		return false;
-	}
 	if (ip->protocol == IP_ICMP && !admit_icmp(lwaftr, p, LWAFTR_FROM_INTERNET))
 		return false;
 	*port = lwaftr_port_to_b4(lwaftr, ip, p->length - ETHERNET_HEADER);
 	return true;
 }
 
-/* The sum of a header without options is the sum of ten words; right when it is all ones. */
-static inline bool has_checksum(const struct ipv4 *ip)
-{
-	uint64_t first, second;
-	uint32_t third;
-
-	memcpy(&first, ip, 8);
-	memcpy(&second, (const uint8_t *)ip + 8, 8);
-	memcpy(&third, (const uint8_t *)ip + 16, 4);
-	return checksum_fold((first & UINT32_MAX) + (first >> 32) + (second & UINT32_MAX) + (second >> 32) + third) == 0xffff;
-}
-
 /* What nearly every packet is: IPv4 without options, whole, in a frame of its length, not ICMP, with ports; nothing left undone. */
-static inline bool is_usual(const struct lwaftr *lwaftr, const struct packet *p)
+static inline bool is_usual(const struct packet *p)
 {
 	const struct ipv4 *ip = lwaftr_ipv4(p);
 	enum { LEAST = ETHERNET_HEADER + IPV4_HEADER + 4, PIECE = IPV4_MF | IPV4_OFFSET };
@@ -230,7 +217,7 @@ static inline bool is_usual(const struct lwaftr *lwaftr, const struct packet *p)
 	total = bytes_swap16(ip->total_be);
 	return (bytes_read16(p->data + ETHERNET_HEADER - 2) == ETHERNET_IPV4) & (ip->version_ihl == 0x45) & (total == p->length - ETHERNET_HEADER) &
 		((ip->fragment_be & bytes_swap16(PIECE)) == 0) & (ip->protocol != IP_ICMP) & (p->meta.gso == PACKET_GSO_NONE) &
-		((p->meta.flags & PACKET_CHECKSUM_PARTIAL) == 0) && (!lwaftr->verify || has_checksum(ip));
+		((p->meta.flags & PACKET_CHECKSUM_PARTIAL) == 0);
 }
 
 void lwaftr_encapsulate(struct lwaftr *lwaftr)
@@ -247,7 +234,7 @@ void lwaftr_encapsulate(struct lwaftr *lwaftr)
 		struct packet *p = burst[i];
 		int32_t port;
 
-		if (__builtin_expect(is_usual(lwaftr, p), 1)) {
+		if (__builtin_expect(is_usual(p), 1)) {
 			bytes += p->length;
 			usual++;
 			add(&batch, p, bytes_read16(p->data + ETHERNET_HEADER + IPV4_HEADER + 2));

@@ -135,6 +135,21 @@ static inline struct ipv4 *lwaftr_ipv4(const struct packet *p)
 	return (struct ipv4 *)(p->data + ETHERNET_HEADER);
 }
 
+/* The checksum of the header is right; without options it is the sum of ten words. It is looked at when the softwire has been found:
+ * what has none is answered for whatever its checksum. */
+static inline bool lwaftr_has_checksum(const struct ipv4 *ip)
+{
+	uint64_t first, second;
+	uint32_t third;
+
+	if (__builtin_expect(ip->version_ihl != 0x45, 0))
+		return ipv4_has_checksum(ip);
+	memcpy(&first, ip, 8);
+	memcpy(&second, (const uint8_t *)ip + 8, 8);
+	memcpy(&third, &ip->dst_be, 4);
+	return checksum_fold((first & UINT32_MAX) + (first >> 32) + (second & UINT32_MAX) + (second >> 32) + third) == 0xffff;
+}
+
 /* The port by which the softwire of an IPv4 packet's destination (towards a B4), or source (from a B4) is found, RFC 7596
  * section 8.1; LWAFTR_NO_PORT when it has none. needs: a whole header; length: bytes of the packet that are there, which may be
  * fewer than its header says. */

@@ -36,6 +36,23 @@ int program_lwaftr(int argc, char **argv)
 	return options_wrong(program_find("lwaftr"), "unknown command '%s'", argv[1]);
 }
 
+/* In one piece: there may be a million, and standard error has no buffer. */
+static void print_mistakes(const struct program *program, const char *file, const struct errors *errors)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return;
+	for (uint32_t i = 0; i < errors->count; i++)
+		fprintf(out, "nf %s: %s\n", program->name, errors->text[i]);
+	fprintf(out, "nf %s: %s: %u mistake%s\n", program->name, file, errors->count, errors->count == 1 ? "" : "s");
+	fclose(out);
+	fwrite(text, 1, size, stderr);
+	free(text);
+}
+
 bool lwaftr_read(const struct program *program, const char *file, struct lwaftr_config *config, struct lwaftr_binding *binding)
 {
 	struct errors errors = { 0 };
@@ -51,10 +68,8 @@ bool lwaftr_read(const struct program *program, const char *file, struct lwaftr_
 		return false;
 	}
 	good = lwaftr_config_mistakes(config, &errors);
-	for (uint32_t i = 0; i < errors.count; i++)
-		fprintf(stderr, "nf %s: %s\n", program->name, errors.text[i]);
 	if (!good) {
-		fprintf(stderr, "nf %s: %s: %u mistake%s\n", program->name, file, errors.count, errors.count == 1 ? "" : "s");
+		print_mistakes(program, file, &errors);
 		if (binding != NULL)
 			lwaftr_binding_fini(binding);
 		lwaftr_config_fini(config);

@@ -85,8 +85,9 @@ static void print_apps(FILE *out, const struct side *side, bool fixed)
 		fprintf(out, "    untag%d = { \"vlan.untag\", vlan = %u },\n", v, side->port->vlan);
 		fprintf(out, "    tag%d = { \"vlan.tag\", vlan = %u },\n", v, side->port->vlan);
 	}
-	fprintf(out, "    reassemble%d = { \"ip.reassemble%d\", fragments_per_datagram = %u, datagrams = %u },\n", v, v,
-		at_most(side->common->max_fragments, FRAGMENTS_MOST), at_most(side->common->max_packets, DATAGRAMS_MOST));
+	fprintf(out, "    reassemble%d = { \"ip.reassemble%d\", fragments_per_datagram = %u, datagrams = %u%s },\n", v, v,
+		at_most(side->common->max_fragments, FRAGMENTS_MOST), at_most(side->common->max_packets, DATAGRAMS_MOST),
+		fixed && v == 4 ? ", identification = \"zero\"" : "");
 	print_filter(out, side, "ingress", side->common->ingress_filter, NULL);
 	fprintf(out, "    echo%d = { \"ip.echo%d\", ", v, v);
 	print_ip(out, "ip", side, side->port->ip);

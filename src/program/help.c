@@ -154,6 +154,12 @@ int program_help(int argc, char **argv)
 			return EXIT_DONE;
 		}
 	}
+	if (options.count > 1) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s %s", options.argument[0], options.argument[1]);
+		return print_named(name);
+	}
 	if (options.count > 0)
 		return print_named(options.argument[0]);
 	help_programs(stdout);

@@ -42,6 +42,22 @@ static void print_names(FILE *out, const char *title, const char *const *names)
 		fputc('\n', out);
 }
 
+/* The same in lines of a page. */
+static void wrap_names(FILE *out, const char *what, const char *const *names)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *list = names != NULL && names[0] != NULL ? open_memstream(&text, &size) : NULL;
+
+	if (list == NULL)
+		return;
+	for (uint32_t i = 0; names[i] != NULL; i++)
+		fprintf(list, "%s%s", i > 0 ? ", " : "", names[i]);
+	fclose(list);
+	help_wrap(out, text, (int)strlen(what), fprintf(out, "%.*s", (int)strlen(what) - 1, what));
+	free(text);
+}
+
 /* "required", "default 60", "may be left out". */
 static void print_default(FILE *out, const struct param *param)
 {
@@ -116,8 +132,8 @@ static void print_app(FILE *out, const struct app_class *class)
 	print_ports(out, class->inputs);
 	fputs("outputs:   ", out);
 	print_ports(out, class->outputs);
-	print_names(out, "counters:  ", class->counters);
-	print_names(out, "drops for: ", class->reasons);
+	wrap_names(out, "counters:  ", class->counters);
+	wrap_names(out, "drops for: ", class->reasons);
 	if (class->params != NULL && class->params->type != PARAM_END) {
 		fputs("\nparameters:\n", out);
 		each_param(&page, class->params, "", 0);

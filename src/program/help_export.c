@@ -68,24 +68,47 @@ void help_man(FILE *out)
 	fputs(".SH FILES\n.TP\n.I /run/nf/NAME\nState of the running instance NAME; \\fI$XDG_RUNTIME_DIR/nf/NAME\\fR when not root.\n", out);
 }
 
+/* A program with commands is a row "lwaftr" and rows "lwaftr check"; gives the length of the first word. */
+static size_t first_word(const char *name)
+{
+	return strcspn(name, " ");
+}
+
+/* The commands of a program, if it has any. */
+static void bash_commands(FILE *out, const char *program)
+{
+	size_t length = strlen(program);
+
+	for (const struct program *p = programs; p->name != NULL; p++)
+		if (strncmp(p->name, program, length) == 0 && p->name[length] == ' ')
+			fprintf(out, " %s", p->name + length + 1);
+}
+
 void help_bash(FILE *out)
 {
 	fputs("# Completion of nf for bash; made by `nf help --bash`.\n_nf()\n{\n"
-		"\tlocal word=${COMP_WORDS[COMP_CWORD]} words=\n\n"
+		"\tlocal word=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[1]} words=\n\n"
 		"\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords=\"", out);
 	for (const struct program *p = programs; p->name != NULL; p++)
-		fprintf(out, "%s%s", p == programs ? "" : " ", p->name);
-	fputs("\"\n\telse\n\t\tcase ${COMP_WORDS[1]} in\n", out);
+		if (p->name[first_word(p->name)] == '\0')
+			fprintf(out, "%s%s", p == programs ? "" : " ", p->name);
+	fputs("\"\n\telse\n\t\tif [ \"$COMP_CWORD\" -gt 2 ]; then\n\t\t\tcase \"$program ${COMP_WORDS[2]}\" in\n\t\t\t'-'", out);
+	for (const struct program *p = programs; p->name != NULL; p++)
+		if (p->name[first_word(p->name)] != '\0')
+			fprintf(out, " | '%s'", p->name);
+	fputs(") program=\"$program ${COMP_WORDS[2]}\" ;;\n\t\t\tesac\n\t\tfi\n\t\tcase $program in\n", out);
 	for (const struct program *p = programs; p->name != NULL; p++) {
-		fprintf(out, "\t\t%s) words=\"--help", p->name);
+		fprintf(out, "\t\t'%s') words=\"--help", p->name);
+		bash_commands(out, p->name);
 		for (const struct program_option *o = p->options; o != NULL && o->name != NULL; o++)
 			fprintf(out, " %s", o->name);
 		fputs("\" ;;\n", out);
 	}
 	/* Names of instances and apps are asked for when they are needed: they change. */
 	fputs("\t\tesac\n"
-		"\t\tcase ${COMP_WORDS[1]}:$word in\n"
+		"\t\tcase $program:$word in\n"
 		"\t\t*:-*) ;;\n"
+		"\t\tlwaftr:*) ;;\n"
 		"\t\thelp:*) words=\"$(nf help --names 2>/dev/null)\" ;;\n"
 		"\t\tstats:* | stop:* | top:*) words=\"$(nf ps --names 2>/dev/null)\" ;;\n"
 		"\t\t*) words= ;;\n"

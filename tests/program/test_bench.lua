@@ -31,9 +31,10 @@ local CASES = {
   table = { "hit-1k", "miss-1k", "hit-256k" },
   tables = {},
   workers = { "one", "two" },
+  xdp = {},
 }
--- Those that take gigabytes and minutes to set up are only listed here.
-local LARGE = { tables = true }
+-- Those that take gigabytes and minutes to set up, or many programs, are only listed here.
+local LARGE = { tables = true, xdp = true }
 -- What a case is compared with.
 local RATIOS = { filter = { ["native-5"] = "bpf-5", ["run-20"] = "bpf-20" }, classify = { native = "bpf" },
   basic = { c = "bare-", ["c-1514"] = "c", lua = "c" }, link = { burst = "single", move = "single" },
@@ -96,6 +97,16 @@ function TestBench:testTextHasOneLinePerCase()
     "link +single +[%d.]+ +[%d.]+ +[%d.]+ +2 +[%d.]+ %%\n" ..
     "link +burst +[%d.]+ +[%d.]+ +[%d.]+ +2 +[%d.]+ %%  [%d.]+ of single\n" ..
     "link +move +[%d.]+ +[%d.]+ +[%d.]+ +2 +[%d.]+ %%  [%d.]+ of single\n")
+end
+
+-- What it starts and makes ends with it, also after an interrupt.
+function TestBench:testXdpLeavesNothing()
+  local text, code = support.run("timeout -s INT -k 20 3 " .. support.nf .. " bench xdp 2>&1")
+  if text:find("left out: it needs root", 1, true) then lu.skip("needs root") end
+  lu.assertEquals(code, 124, text)
+  support.wait("the end of what it had started", function ()
+    return support.run("ls -d /tmp/nf-bench-* 2>/dev/null; pgrep -f 'name bench-.*-generator'") == ""
+  end)
 end
 
 -- Capture files lie in memory while they are measured, and are gone afterwards: also after an interrupt.

@@ -1,4 +1,4 @@
-/* xdp -- xdp.xdp on veth pairs in a network namespace of its own, beside socket.raw and, where it is installed, DPDK's testpmd on the
+/* xdp -- xdp.xdp on veth pairs in a network namespace without a name, beside socket.raw and, where it is installed, DPDK's testpmd on the
  * same pairs. Each run starts what is measured as a user does, waits until packets move, and reads the kernel's counters twice.
  *
  *      generator -> g64 ~ p64 -> what is measured -> p1 ~ g1      (g1500 ~ p1500 for large frames)
@@ -25,8 +25,8 @@
 enum { RECEIVE, SEND, FORWARD };
 enum { XDP, RAW, TESTPMD, KINDS };
 enum {
-	WINDOW_MS = 150,                /* of a run that is counted */
-	SETTLE_MS = 30,                 /* after the first packets */
+	WINDOW_MS = 100,                /* of a run that is counted */
+	SETTLE_MS = 20,                 /* after the first packets */
 	START_MS = 8000,                /* until the first packets, at most */
 	FIRST = 200,                    /* packets that show that they move */
 	FCS = 4,
@@ -43,7 +43,10 @@ static const char graph_text[] =
 	"return { apps = { a = from == '-' and { 'basic.source', sizes = tonumber(size) } or port(from, true),\n"
 	"  b = to == '-' and { 'basic.sink' } or port(to, false) }, links = { 'a -> b' } }\n";
 
-static char space[64], folder[64];      /* the namespace; files */
+static char folder[64];                 /* files */
+static int before_space = -1;           /* the network namespace that we came from */
+static int cleaner_input = -1;          /* the process that removes the files ends when all of us have closed this */
+static pid_t cleaner;
 static pid_t generator, subject;        /* of this case's process */
 static int subject_input = -1;          /* testpmd ends when its standard input does */
 
@@ -70,18 +73,50 @@ static void pause_ms(uint32_t ms)
 
 static int make_pair(const char *one, const char *other)
 {
-	int code = command("ip -n %s link add %s type veth peer name %s", space, one, other);
+	int code = command("ip link add %s type veth peer name %s", one, other);
 
 	if (code == 0)
-		code = command("ip netns exec %s sh -c 'for i in %s %s; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; "
-			"ip link set $i up arp off; done'", space, one, other);
+		code = command("for i in %s %s; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; ip link set $i up arp off; done", one, other);
 	return code;
+}
+
+/* Make the folder, and a process that removes it whatever becomes of us. */
+static int make_folder(void)
+{
+	int pipes[2];
+
+	snprintf(folder, sizeof(folder), "/tmp/nf-bench-%d", getpid());
+	if (mkdir(folder, 0700) != 0)
+		return nf_fail(errno, "%s: %s", folder, strerror(errno));
+	if (pipe2(pipes, O_CLOEXEC) != 0 || (cleaner = fork()) < 0)
+		return nf_fail(errno, "no process to clean up: %s", strerror(errno));
+	if (cleaner == 0) {
+		char byte;
+
+		setsid();
+		close(pipes[1]);
+		while (read(pipes[0], &byte, 1) < 0 && errno == EINTR)
+			;
+		_exit(command("rm -r %s", folder) == 0 ? 0 : 1);
+	}
+	close(pipes[0]);
+	cleaner_input = pipes[1];
+	return 0;
 }
 
 static void finish(void)
 {
-	if (command("ip netns del %s", space) < 0 || command("rm -r %s", folder) < 0)
-		fprintf(stderr, "nf bench: %s\n", nf_error());
+	if (before_space >= 0) {
+		if (setns(before_space, CLONE_NEWNET) != 0)
+			fprintf(stderr, "nf bench: no way back to the network namespace: %s\n", strerror(errno));
+		close(before_space);
+		before_space = -1;
+	}
+	if (cleaner_input >= 0) {
+		close(cleaner_input);
+		cleaner_input = -1;
+		waitpid(cleaner, NULL, 0);
+	}
 }
 
 /* What is handed to a program. */
@@ -161,7 +196,7 @@ static pid_t start_testpmd(uint32_t direction, const char *from, uint32_t size)
 		"--no-pci", "--no-telemetry", "--file-prefix", prefix, "-l", cores, "--vdev", in, "--vdev", "net_af_xdp1,iface=p1", "--",
 		"--auto-start", "--no-mlockall", "--total-num-mbufs=16384", modes[direction], bytes, NULL } };
 
-	snprintf(prefix, sizeof(prefix), "%s", space);
+	snprintf(prefix, sizeof(prefix), "nf-bench-%d", getpid());
 	snprintf(cores, sizeof(cores), "0,%u", processor(false));
 	snprintf(bytes, sizeof(bytes), "--txpkts=%u", size - FCS);
 	snprintf(in, sizeof(in), "net_af_xdp0,iface=%s", from);
@@ -239,20 +274,6 @@ static uint64_t counted(uint32_t kind, uint32_t direction, const char *in, const
 	if (direction != RECEIVE)
 		return interface_packets("g1");
 	return kind == RAW ? nf_received(name) : interface_redirects(in);
-}
-
-static int enter(const struct bench_case *c)
-{
-	char path[128];
-	int fd, code;
-
-	(void)c;
-	snprintf(path, sizeof(path), "/run/netns/%s", space);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	code = fd < 0 || setns(fd, CLONE_NEWNET) != 0 ? nf_fail(errno, "%s: %s", path, strerror(errno)) : 0;
-	if (fd >= 0)
-		close(fd);
-	return code;
 }
 
 /* The last line that what is measured has printed. */
@@ -337,8 +358,8 @@ static int run(const struct bench_case *c, struct bench_sample *sample)
 }
 
 #define CASE(called, size, direction, kind, other) \
-	{ .name = called, .against = other, .start = enter, .run = run, .argument = size, .second = (direction) * KINDS + (kind), \
-	  .whole = true }
+	{ .name = called, .against = other, .run = run, .argument = size, .second = (direction) * KINDS + (kind), \
+	  .most = 1, .whole = true }
 
 static struct bench_case cases[] = {
 	CASE("raw-receive-64", 64, RECEIVE, RAW, NULL),
@@ -364,9 +385,23 @@ static struct bench_case cases[] = {
 };
 enum { OURS = 12, FIRST_XDP = 6 };
 
+/* The pairs, in a namespace that ends with the last of us. */
+static int make_network(void)
+{
+	int code;
+
+	before_space = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (before_space < 0 || unshare(CLONE_NEWNET) != 0)
+		return nf_fail(errno, "no network namespace: %s", strerror(errno));
+	code = make_pair("g64", "p64");
+	if (code == 0)
+		code = make_pair("g1500", "p1500");
+	return code == 0 ? make_pair("g1", "p1") : code;
+}
+
 static int prepare(void)
 {
-	char path[128];
+	char path[128], text[ERROR_TEXT];
 	FILE *file;
 	int code;
 
@@ -374,34 +409,25 @@ static int prepare(void)
 		nf_fail(EPERM, "it needs root, for network namespaces and XDP");
 		return BENCH_SKIP;
 	}
-	snprintf(space, sizeof(space), "nf-bench-%d", getpid());
-	snprintf(folder, sizeof(folder), "/tmp/nf-bench-%d", getpid());
-	snprintf(path, sizeof(path), "%s/graph.lua", folder);
-	if (mkdir(folder, 0700) != 0 || (file = fopen(path, "we")) == NULL)
-		return nf_fail(errno, "%s: %s", folder, strerror(errno));
-	fputs(graph_text, file);
-	fclose(file);
 	/* With testpmd it is what we are compared with. */
 	if (command("command -v dpdk-testpmd") == 0)
 		for (uint32_t i = FIRST_XDP; i < OURS; i++)
 			cases[i].against = cases[i + OURS - FIRST_XDP].name;
 	else
 		cases[OURS].name = NULL;
-	code = command("ip netns add %s", space);
+	code = make_folder();
 	if (code == 0)
-		code = make_pair("g64", "p64");
-	if (code == 0)
-		code = make_pair("g1500", "p1500");
-	if (code == 0)
-		code = make_pair("g1", "p1");
-	if (code < 0) {
-		char text[ERROR_TEXT];
-
-		snprintf(text, sizeof(text), "%s", nf_error());
-		finish();
-		return nf_fail(EIO, "%s", text);
+		code = make_network();
+	snprintf(path, sizeof(path), "%s/graph.lua", folder);
+	file = code == 0 ? fopen(path, "we") : NULL;
+	if (file != NULL) {
+		fputs(graph_text, file);
+		fclose(file);
+		return 0;
 	}
-	return 0;
+	snprintf(text, sizeof(text), "%s", code < 0 ? nf_error() : strerror(errno));
+	finish();
+	return nf_fail(EIO, "%s", text);
 }
 
 const struct benchmark xdp_benchmark = {

@@ -105,7 +105,7 @@ function TestBench:testXdpLeavesNothing()
   if text:find("left out: it needs root", 1, true) then lu.skip("needs root") end
   lu.assertEquals(code, 124, text)
   support.wait("the end of what it had started", function ()
-    return support.run("ls -d /tmp/nf-bench-* 2>/dev/null; pgrep -f 'name bench-.*-generator'") == ""
+    return support.run("ls -d /tmp/nf-bench-* 2>/dev/null; pgrep -f '[n]ame bench-.*-generator'") == ""
   end)
 end
 

@@ -55,13 +55,18 @@ static int __attribute__((format(printf, 1, 2))) command(const char *format, ...
 	char text[1024];
 	va_list arguments;
 	size_t length;
+	int status;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	length = strlen(text);
 	snprintf(text + length, sizeof(text) - length, " >/dev/null 2>&1");
-	return system(text) == 0 ? 0 : nf_fail(EIO, "this failed: %s", text);
+	status = system(text);
+	/* While it runs an interrupt is for it alone. */
+	if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGQUIT))
+		raise(WTERMSIG(status));
+	return status == 0 ? 0 : nf_fail(EIO, "this failed: %s", text);
 }
 
 static void pause_ms(uint32_t ms)

@@ -183,11 +183,12 @@ local function constant(code)
   return kind < 15 and math.random(0, 64) or math.random(0, 0xffff) * 0x10000 + math.random(0, 0xffff)
 end
 
-local mutations = 0
+local mutations, changed_ops = 0, {}   -- the instructions must outlive what points to them
 
 -- What libpcap would not make: change some instructions of an expression's program.
 local function compare_mutation(program, text)
   local ops = ffi.new("struct bpf_op[?]", program.count)
+  changed_ops[1] = ops
   ffi.copy(ops, program.op, program.count * ffi.sizeof("struct bpf_op"))
   local changed = ffi.new("struct bpf_ops", ops, program.count)
   for _ = 1, math.random(3) do

@@ -236,8 +236,8 @@ static uint64_t interface_packets(const char *name)
  * drivers have few statistics: a number of 0 asks for all of them. */
 static uint64_t interface_redirects(const char *name)
 {
-	static struct { struct ethtool_gstrings head; char name[STRINGS][ETH_GSTRING_LEN]; } strings;
-	static struct { struct ethtool_stats head; uint64_t value[STRINGS]; } values;
+	static union { struct ethtool_gstrings head; uint8_t bytes[sizeof(struct ethtool_gstrings) + STRINGS * ETH_GSTRING_LEN]; } strings;
+	static union { struct ethtool_stats head; uint8_t bytes[sizeof(struct ethtool_stats) + STRINGS * sizeof(uint64_t)]; } values;
 	struct ifreq request = { .ifr_data = (void *)&strings };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	uint64_t sum = 0;
@@ -250,8 +250,8 @@ static uint64_t interface_redirects(const char *name)
 	request.ifr_data = (void *)&values;
 	known = known && ioctl(fd, SIOCETHTOOL, &request) == 0;
 	for (uint32_t i = 0; known && i < values.head.n_stats && i < STRINGS; i++)
-		if (strcmp(strings.name[i], "rx_queue_0_xdp_redirect") == 0)
-			sum = values.value[i];
+		if (strcmp((const char *)strings.head.data + (size_t)i * ETH_GSTRING_LEN, "rx_queue_0_xdp_redirect") == 0)
+			sum = values.head.data[i];
 	close(fd);
 	return sum;
 }

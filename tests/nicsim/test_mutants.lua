@@ -126,7 +126,7 @@ local function run_all(list)
   support.write(folder .. "/graph.lua", graph)
   for i, defect in ipairs(list) do
     script[#script + 1] = ("{ NF_MUTANT=%d timeout 60 build/nf nicsim --wire generator --all-back --traffic count=400,size=60-1514 --stop %s " ..
-      "-- build/nf-mutants run --quiet --duration 2500ms --name mutant-%d-%d %s/graph.lua; echo code $?; } >%s/%d.text 2>&1 &"):format(
+      "-- build/nf-mutants run --quiet --duration 4s --name mutant-%d-%d %s/graph.lua; echo code $?; } >%s/%d.text 2>&1 &"):format(
       defect.number, defect[5] or "", ffi.C.getpid(), defect.number, folder, folder, defect.number)
     if i % 12 == 0 then script[#script + 1] = "wait" end
   end

@@ -206,6 +206,7 @@ SOURCES := \
 	src/apps/xdp/xdp_open.c \
 	src/apps/xdp/xdp_port.c \
 	src/apps/xdp/xdp_program.c \
+	src/apps/xdp/xdp_send.c \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \

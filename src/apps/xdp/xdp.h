@@ -1,6 +1,6 @@
 #pragma once
 /* xdp -- what the parts of xdp.xdp share. In the supervisor xdp_open.c makes sockets and xdp_program.c attaches the program; in the
- * worker xdp_port.c moves packets through a socket's rings and xdp.c is the app.
+ * worker xdp_port.c moves packets through a socket's rings; xdp.c is the app, xdp_send.c its sending half.
  *
  *      supervisor                                          worker
  *      "xdp:IFACE"    program, map and bpf_link            asks for it when the interface was made anew
@@ -71,6 +71,14 @@ struct xdp {
 void xdp_program_key(const struct xdp *xdp, char *key, size_t size);
 void xdp_socket_key(const struct xdp *xdp, char *key, size_t size);
 
+/* xdp_send.c. Send what waits on the input, as far as the ring has room. needs: a port */
+void xdp_send_waiting(struct xdp *xdp);
+/* Drop what waits: the interface is down or gone. */
+void xdp_send_drop(struct xdp *xdp);
+/* What came of a call to the kernel: count it; find out whether the interface is still there. gives: false when it is gone, and with
+ * it the port */
+bool xdp_check_call(struct xdp *xdp, int code);
+
 /* class->open, is_open, adopt, quiesce and close; supervisor. */
 int xdp_open(const struct app *app, const char *key);
 bool xdp_is_open(const struct app *app, const char *key, int fd);
@@ -90,6 +98,6 @@ void xdp_program_forget(const struct xdp *xdp);
 /* Was it attached without the driver's help? */
 bool xdp_program_is_generic(const struct xdp *xdp);
 
-/* The frame bytes of a buffer: the room behind struct packet. */
-enum { XDP_CHUNK = 2176, XDP_HEADROOM = 256 };
+/* Bytes of a buffer: all behind struct packet. The kernel leaves 256 of them free before a frame. */
+enum { XDP_CHUNK = 2176 };
 

@@ -47,6 +47,7 @@ static void find_memory(const struct xdp *xdp, struct xdp_note *note, bool *huge
 
 		if (s->base == NULL || s->worker != xdp->app.worker || s->size != PACKET_STANDARD)
 			continue;
+		nf_assert(s->stride == XDP_CHUNK + sizeof(struct packet), "buffers of XDP are those of standard packets");
 		for (uint32_t j = 0; j < memory_segment_count; j++) {
 			const struct segment *t = &memory_segment[j];
 

@@ -529,6 +529,28 @@ function TestConntrack:testReloadKeepsFragments()
   expect("inside", fragment(c, "inside", 9, 100, false, "x"))
 end
 
+-- A lower limit of half-open flows: those that are too many go bit by bit, and nothing is refused meanwhile.
+function TestConntrack:testReloadWithFewerHalfOpenFlows()
+  w = ct.start({ flows = 4000, half_open = 2000 })
+  local c = ct.connection({ host = 5000 })
+  c:open(w)
+  for host = 1, 1000 do expect("inside", ct.connection({ host = host }):udp("inside")) end
+  w:reconfigure({ flows = 4000, half_open = 100 })
+  for host = 1001, 1050 do expect("inside", ct.connection({ host = host }):udp("inside"), "pass", "one goes for another") end
+  lu.assertEquals(w:counters()["half-open"], 1000)
+  w:tick()
+  lu.assertEquals(w:counters()["half-open"], 744)
+  for host = 1051, 1060 do expect("inside", ct.connection({ host = host }):udp("inside")) end
+  w:tick(3)
+  lu.assertEquals(w:counters()["half-open"], 100)
+  expect("inside", ct.connection({ host = 1070 }):udp("inside"))
+  lu.assertEquals(w:counters()["half-open"], 100)
+  all_live({ c })
+  w:reconfigure({ flows = 4000, half_open = 200 })
+  for host = 2001, 2300 do expect("inside", ct.connection({ host = host }):udp("inside")) end
+  lu.assertEquals(w:counters()["half-open"], 200)
+end
+
 -- A larger table: all flows move, those that are used at once and the others at the ticks.
 function TestConntrack:testReloadWithALargerTable()
   w = ct.start({ flows = 500 })

@@ -139,7 +139,7 @@ static void conntrack_commit(struct app *app, struct app *old)
 	set_now(c);
 	if (old != NULL)
 		take_over(c, (struct conntrack *)old);
-	flow_table_limit(c->table, c->half_open);
+	conntrack_table_limit(c);
 	set_timeouts(c, c->table);
 	if (c->older != NULL)
 		set_timeouts(c, c->older);

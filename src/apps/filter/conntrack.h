@@ -112,6 +112,9 @@ void conntrack_close(struct conntrack *c, struct flow *flow);
 /* Take some flows out that have been silent for too long, move some from the older table. Bounded. */
 void conntrack_table_tick(struct conntrack *c);
 
+/* Set the limit of half-open flows. */
+void conntrack_table_limit(struct conntrack *c);
+
 /* Set the counters of flows that there are. */
 void conntrack_table_count(struct conntrack *c);
 

@@ -5,7 +5,8 @@
 enum {
 	SWEEP_MS = 2048,                /* the time in which each place of a table is looked at once */
 	SWEEP_LEAST = 16,               /* places at a tick, and before a new flow is refused */
-	MOVE_MOST = 4096                /* flows that a tick moves: about 0.5 ms */
+	MOVE_MOST = 4096,               /* flows that a tick moves: about 0.5 ms */
+	DISPLACE_MOST = 256             /* half-open flows that a tick takes out when a reload has lowered their limit */
 };
 
 /* A flow is taken out after it was silent for as long as its time-out says; both sides of a TCP connection may have ended it. */
@@ -119,9 +120,30 @@ static void move_some(struct conntrack *c)
 	}
 }
 
+/* After a reload with a lower limit the half-open flows that are too many go little by little; until then a new one displaces one. */
+void conntrack_table_limit(struct conntrack *c)
+{
+	struct flow_table *table = c->table;
+
+	flow_table_limit(table, table->half_open > c->half_open ? table->half_open : c->half_open);
+}
+
+static void displace_some(struct conntrack *c)
+{
+	struct flow_table *table = c->table;
+
+	for (uint32_t i = 0; i < DISPLACE_MOST && table->half_open > c->half_open; i++) {
+		make_room(c);
+		conntrack_table_limit(c);
+	}
+	conntrack_table_limit(c);
+}
+
 void conntrack_table_tick(struct conntrack *c)
 {
 	job_finished(&c->dispose);
+	if (c->table->half_open_most != c->half_open)
+		displace_some(c);
 	sweep(c, c->table, c->table->capacity / SWEEP_MS + SWEEP_LEAST);
 	if (c->older != NULL)
 		move_some(c);

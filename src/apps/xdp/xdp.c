@@ -24,7 +24,8 @@ static const struct param params[] = {
 		.help = "zero-copy: the card uses packet memory, which must be huge pages; driver: the driver copies; generic: any "
 			"interface, slower; auto: the first that works" },
 	{ "filter", PARAM_STRING, offsetof(struct xdp, filter), .optional = true,
-		.help = "take only what matches, see pcap-filter(7); the rest goes on to the kernel; the same for all queues of an interface" },
+		.help = "take only what matches, see pcap-filter(7); the rest goes on to the kernel; the same for all queues of "
+			"an interface" },
 	{ "receive", PARAM_BOOL, offsetof(struct xdp, receive), .initial = true,
 		.help = "false: only send; the interface gets no XDP program, all that arrives goes to the kernel" },
 	{ "busy_poll", PARAM_U32, offsetof(struct xdp, busy_poll), .max = 1024, .initial = 0,
@@ -73,11 +74,11 @@ static void check_others(const struct xdp *xdp, const char *key, struct resource
 			continue;
 		theirs = other->filter != NULL ? other->filter : "";
 		if (strcmp(theirs, ours) != 0)
-			errors_add(resources->errors, "app '%s': key 'filter': '%s' has one filter for all its queues, and app '%s' has \"%s\"",
-				xdp->app.name, xdp->interface, other->app.name, theirs);
+			errors_add(resources->errors, "app '%s': key 'filter': '%s' has one filter for all its queues, and app "
+				"'%s' has \"%s\"", xdp->app.name, xdp->interface, other->app.name, theirs);
 		if (other->mode != xdp->mode)
-			errors_add(resources->errors, "app '%s': key 'mode': '%s' has one mode for all its queues, and app '%s' has \"%s\"",
-				xdp->app.name, xdp->interface, other->app.name, xdp_mode_names[other->mode]);
+			errors_add(resources->errors, "app '%s': key 'mode': '%s' has one mode for all its queues, and app '%s' "
+				"has \"%s\"", xdp->app.name, xdp->interface, other->app.name, xdp_mode_names[other->mode]);
 	}
 }
 
@@ -126,12 +127,14 @@ static void open_again(struct job *job)
 		xdp_port_put(opening->spent);
 	opening->spent = NULL;
 	if (opening->dead != NULL) {
-		log_warn("app '%s': its interface '%s' is gone; trying to open it again", opening->xdp->app.name, opening->xdp->interface);
+		log_warn("app '%s': its interface '%s' is gone; trying to open it again", opening->xdp->app.name,
+			opening->xdp->interface);
 		xdp_port_close(opening->dead);
 	}
 	opening->made = open_port(opening->xdp);
 	if (opening->made != NULL)
-		log_warn("app '%s': queue %u of '%s' is open again", opening->xdp->app.name, opening->xdp->queue, opening->xdp->interface);
+		log_warn("app '%s': queue %u of '%s' is open again", opening->xdp->app.name, opening->xdp->queue,
+			opening->xdp->interface);
 }
 
 /* It is not there now: look again a little later. */
@@ -225,8 +228,8 @@ static void xdp_link(struct app *app)
 
 	app->ended = app->output[0] == NULL;
 	if (app->ended && xdp->receive)
-		log_warn("app '%s': what arrives on '%s' is lost, as the output is not linked; receive = false leaves it to the kernel", app->name,
-			xdp->interface);
+		log_warn("app '%s': what arrives on '%s' is lost, as the output is not linked; receive = false leaves it to the "
+			"kernel", app->name, xdp->interface);
 }
 
 /* The interface is gone. What the kernel has of packets is ours again when the socket is closed, which the job does. */
@@ -374,19 +377,20 @@ static void xdp_push(struct app *app)
 
 const struct app_class xdp_xdp_class = {
 	.name = "xdp.xdp",
-	.help = "A port on a queue of a kernel interface through an AF_XDP socket: faster than socket.raw, and the interface stays the "
-		"kernel's.\n"
-		"What arrives, or what of it matches the filter, is taken before the kernel's stack sees it; what is sent goes straight to "
-		"the driver. Packets go from one port of a worker to another without being copied. XDP sees no checksum that a "
-		"local sender left unfinished, and no tag that a card took out: switch such offloads off (ethtool -K; for a veth those of the "
-		"peer: tx, tso, gso, txvlan). Frames of up to 1,920 bytes are received. The interface is given back "
-		"however nf ends. One that is deleted while nf runs is opened again when it is there again.",
+	.help = "A port on a queue of a kernel interface through an AF_XDP socket: faster than socket.raw, and the interface "
+		"stays the kernel's.\n"
+		"What arrives, or what of it matches the filter, is taken before the kernel's stack sees it; what is sent goes "
+		"straight to the driver. Packets go from one port of a worker to another without being copied. XDP sees no checksum "
+		"that a local sender left unfinished, and no tag that a card took out: switch such offloads off (ethtool -K; for a "
+		"veth those of the peer: tx, tso, gso, txvlan). Frames of up to 1,920 bytes are received. Frames that arrive on a "
+		"queue without an app go to the kernel. The interface is given back however nf ends. One that is deleted while nf "
+		"runs is opened again when it is there again.",
 	.size = sizeof(struct xdp),
 	.params = params,
 	.inputs = (const char *const[]){ "input?", NULL },
 	.outputs = (const char *const[]){ "output?", NULL },
-	.counters = (const char *const[]){ "copied", "segments", "rx-dropped", "rx-ring-full", "fill-ring-empty", "tx-invalid", "wakeups", "lost",
-		"reopened", NULL },
+	.counters = (const char *const[]){ "copied", "segments", "rx-dropped", "rx-ring-full", "fill-ring-empty", "tx-invalid",
+		"wakeups", "lost", "reopened", NULL },
 	.reasons = (const char *const[]){ "down", "too-long", "too-short", "gso", "metadata", NULL },
 	.gives = true,
 	.check = xdp_check,

@@ -33,7 +33,8 @@ struct emit {
 
 static void add(struct emit *e, uint8_t code, uint8_t dst, uint8_t src, int16_t offset, int32_t imm)
 {
-	e->insn[e->count++] = (struct bpf_insn){ .code = code, .dst_reg = dst & 15, .src_reg = src & 15, .off = offset, .imm = imm };
+	e->insn[e->count++] = (struct bpf_insn){ .code = code, .dst_reg = dst & 15, .src_reg = src & 15, .off = offset,
+		.imm = imm };
 }
 
 static void move(struct emit *e, uint8_t dst, uint8_t src)
@@ -284,10 +285,12 @@ static int link_jumps(struct emit *e, uint32_t accept, uint32_t reject)
 {
 	for (uint32_t i = 0; i < e->jump_count; i++) {
 		const struct jump *j = &e->jump[i];
-		int64_t to = j->to == REJECT ? reject : j->to == ACCEPT ? accept : e->place[j->to], offset = to - (int64_t)j->at - 1;
+		int64_t to = j->to == REJECT ? reject : j->to == ACCEPT ? accept : e->place[j->to],
+			offset = to - (int64_t)j->at - 1;
 
 		if (offset > INT16_MAX)
-			return nf_fail(EINVAL, "the filter is too long for XDP: it takes a jump over %lld instructions", (long long)offset);
+			return nf_fail(EINVAL, "the filter is too long for XDP: it takes a jump over %lld instructions",
+				(long long)offset);
 		e->insn[j->at].off = (int16_t)offset;
 	}
 	return 0;

@@ -136,7 +136,8 @@ static int bind_as(const struct xdp *xdp, int fd, uint32_t ifindex, uint16_t fla
 static int fail_bind(const struct xdp *xdp, int error, bool zero_copy)
 {
 	if (error == EBUSY)
-		return nf_fail(error, "app '%s': queue %u of '%s' is in use by another XDP socket", xdp->app.name, xdp->queue, xdp->interface);
+		return nf_fail(error, "app '%s': queue %u of '%s' is in use by another XDP socket", xdp->app.name, xdp->queue,
+			xdp->interface);
 	if (error == EINVAL)
 		return nf_fail(error, "app '%s': key 'queue': '%s' has no queue %u", xdp->app.name, xdp->interface, xdp->queue);
 	return nf_fail(error, "app '%s': queue %u of '%s' cannot be bound%s: %s", xdp->app.name, xdp->queue, xdp->interface,
@@ -150,8 +151,8 @@ static int bind_socket(const struct xdp *xdp, int fd, uint32_t ifindex, bool hug
 	int code = -EOPNOTSUPP;
 
 	if (xdp->mode == XDP_ZERO_COPY && !huge)
-		return nf_fail(ENOMEM, "app '%s': key 'mode': to go without copying takes packet memory in huge pages, of which there "
-			"are not enough", xdp->app.name);
+		return nf_fail(ENOMEM, "app '%s': key 'mode': to go without copying takes packet memory in huge pages, of which "
+			"there are not enough", xdp->app.name);
 	/* Buffers cross the boundaries of ordinary pages, which a card may find anywhere. */
 	if (xdp->mode == XDP_ZERO_COPY || (xdp->mode == XDP_AUTO && !generic && huge)) {
 		code = bind_as(xdp, fd, ifindex, XDP_ZEROCOPY);
@@ -179,7 +180,8 @@ static int leave_note(const struct xdp *xdp, int fd, const struct xdp_note *note
 		ring = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)XDP_UMEM_PGOFF_FILL_RING);
 	}
 	if (ring == MAP_FAILED)
-		return nf_fail(errno, "app '%s': the rings of '%s' cannot be mapped: %s", xdp->app.name, xdp->interface, strerror(errno));
+		return nf_fail(errno, "app '%s': the rings of '%s' cannot be mapped: %s", xdp->app.name, xdp->interface,
+			strerror(errno));
 	memcpy(ring + offsets.fr.desc, note, sizeof(*note));
 	munmap(ring, bytes);
 	return 0;
@@ -204,8 +206,9 @@ static void tell(const struct xdp *xdp, const struct xdp_note *note)
 {
 	log_info("app '%s': queue %u of '%s' in mode %s", xdp->app.name, xdp->queue, xdp->interface, xdp_mode_names[note->mode]);
 	if (xdp->queue == 0 && xdp->receive && is_veth(xdp->interface))
-		log_warn("app '%s': '%s' is a veth: frames of its peer come with unfinished checksums, which XDP cannot tell, unless the peer "
-			"finishes them: ethtool -K PEER tx off tso off gso off txvlan off", xdp->app.name, xdp->interface);
+		log_warn("app '%s': '%s' is a veth: frames of its peer come with unfinished checksums, which XDP cannot tell, "
+			"unless the peer finishes them: ethtool -K PEER tx off tso off gso off txvlan off", xdp->app.name,
+			xdp->interface);
 }
 
 static int open_socket(const struct xdp *xdp, uint32_t ifindex)
@@ -216,7 +219,8 @@ static int open_socket(const struct xdp *xdp, uint32_t ifindex)
 
 	if (fd < 0)
 		return nf_fail(errno, "app '%s': no XDP socket: %s%s", xdp->app.name, strerror(errno), errno == EPERM ?
-			": run as root, or with the capability CAP_NET_RAW" : errno == EAFNOSUPPORT ? ": this kernel has none" : "");
+			": run as root, or with the capability CAP_NET_RAW" :
+			errno == EAFNOSUPPORT ? ": this kernel has none" : "");
 	find_memory(xdp, &note, &huge);
 	code = register_memory(xdp, fd, &note);
 	if (code == 0)
@@ -257,8 +261,8 @@ static int wait_for_queue(const struct xdp *xdp, uint32_t ifindex)
 		close(fd);
 	if (page != MAP_FAILED)
 		munmap(page, bytes);
-	return code == -EBUSY ? nf_fail(EBUSY, "app '%s': queue %u of '%s' is still in use after its worker has died", xdp->app.name, xdp->queue,
-		xdp->interface) : 0;
+	return code == -EBUSY ? nf_fail(EBUSY, "app '%s': queue %u of '%s' is still in use after its worker has died",
+		xdp->app.name, xdp->queue, xdp->interface) : 0;
 }
 
 /* Runs in the interface's namespace. gives: a descriptor */

@@ -11,7 +11,8 @@ enum { POST_TRIES = 4 };
 /* All ports of this process. House-keeping thread. */
 static struct xdp_port *ports;
 
-static int map_ring(struct xdp_ring *ring, int fd, const struct xdp_ring_offset *offset, uint32_t slots, size_t slot, uint64_t which)
+static int map_ring(struct xdp_ring *ring, int fd, const struct xdp_ring_offset *offset, uint32_t slots, size_t slot,
+	uint64_t which)
 {
 	uint8_t *map;
 
@@ -185,8 +186,9 @@ struct xdp_port *xdp_port_get(const struct xdp *xdp)
 		port = fd >= 0 ? xdp_port_new(xdp, fd) : NULL;
 	} else if (port->rx_slots != xdp->rx_ring || port->tx_slots != xdp->tx_ring || port->busy_poll != xdp->busy_poll ||
 		port->receive != xdp->receive) {
-		nf_fail(EBUSY, "app '%s': rx_ring, tx_ring, busy_poll and receive of queue %u of '%s' cannot change while it runs; take the app "
-			"out with one reload, bring it back with the next", xdp->app.name, xdp->queue, xdp->interface);
+		nf_fail(EBUSY, "app '%s': rx_ring, tx_ring, busy_poll and receive of queue %u of '%s' cannot change while it "
+			"runs; take the app out with one reload, bring it back with the next", xdp->app.name, xdp->queue,
+			xdp->interface);
 		return NULL;
 	}
 	if (port != NULL)

@@ -11,7 +11,7 @@
 #include <linux/if_link.h>
 #include <unistd.h>
 
-enum { QUEUES = 1024, LOG = 16384 };
+enum { QUEUES = 1024 };                 /* of an interface, at most */
 
 /* What is known of an interface's program. Sockets leave the map by themselves when they are closed. */
 struct program {
@@ -66,8 +66,6 @@ static struct program *get(const struct xdp *xdp)
 /* Load the program for the app's filter. gives: its descriptor */
 static int load(const struct xdp *xdp, const struct program *p)
 {
-	static char log[LOG];
-	LIBBPF_OPTS(bpf_prog_load_opts, options);
 	struct bpf_ops filter = { 0 };
 	struct bpf_insn *insn;
 	int count, fd, code = xdp->filter != NULL ? filter_compile(xdp->filter, &filter) : 0;
@@ -78,19 +76,11 @@ static int load(const struct xdp *xdp, const struct program *p)
 	filter_program_free(&filter);
 	if (count < 0)
 		return nf_fail(-count, "app '%s': key 'filter': %s", xdp->app.name, nf_error());
-	fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "nf_xdp", "GPL", insn, (size_t)count, &options);
+	fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "nf_xdp", "GPL", insn, (size_t)count, NULL);
 	code = errno;
-	if (fd < 0 && log_level >= LOG_DEBUG) {
-		options.log_buf = log;
-		options.log_size = sizeof(log);
-		options.log_level = 1;
-		fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "nf_xdp", "GPL", insn, (size_t)count, &options);
-		if (fd < 0)
-			fprintf(stderr, "%s", log);
-	}
 	free(insn);
-	return fd >= 0 ? fd : nf_fail(code, "app '%s': the kernel takes no XDP program of %d instructions: %s%s", xdp->app.name, count,
-		strerror(code), code == EPERM ? ": run as root, or with CAP_BPF and CAP_NET_ADMIN" : "");
+	return fd >= 0 ? fd : nf_fail(code, "app '%s': the kernel takes no XDP program of %d instructions: %s%s", xdp->app.name,
+		count, strerror(code), code == EPERM ? ": run as root, or with CAP_BPF and CAP_NET_ADMIN" : "");
 }
 
 /* Remember what is attached. */
@@ -109,12 +99,13 @@ static int fail_attach(const struct xdp *xdp, uint32_t ifindex, int error, bool 
 	if (error == EBUSY || error == EEXIST) {
 		if (bpf_xdp_query_id((int)ifindex, 0, &other) != 0)
 			other = 0;
-		return nf_fail(EBUSY, "app '%s': the interface '%s' has an XDP program already (number %u), of another nf or of somebody else; "
-			"'ip link set dev %s xdp off' takes off one that nobody holds", xdp->app.name, xdp->interface, other, xdp->interface);
+		return nf_fail(EBUSY, "app '%s': the interface '%s' has an XDP program already (number %u), of another nf or of "
+			"somebody else; 'ip link set dev %s xdp off' takes off one that nobody holds", xdp->app.name, xdp->interface, other,
+			xdp->interface);
 	}
 	if (error == ERANGE)
-		return nf_fail(error, "app '%s': the MTU of '%s' or of its peer is too large for XDP in the driver: lower it, or mode = "
-			"\"generic\"", xdp->app.name, xdp->interface);
+		return nf_fail(error, "app '%s': the MTU of '%s' or of its peer is too large for XDP in the driver: lower it, or "
+			"mode = \"generic\"", xdp->app.name, xdp->interface);
 	return nf_fail(error, "app '%s': no XDP program on '%s' %s: %s%s", xdp->app.name, xdp->interface,
 		generic ? "in the kernel's generic mode" : "in its driver", strerror(error),
 		generic ? "" : "; mode = \"generic\" works with any interface");
@@ -136,7 +127,8 @@ int xdp_program_attach(const struct xdp *xdp, uint32_t ifindex)
 	link = bpf_link_create(program, (int)ifindex, BPF_XDP, &options);
 	error = errno;
 	if (link < 0 && xdp->mode == XDP_AUTO && error != EBUSY && error != EEXIST && error != ENODEV) {
-		log_info("app '%s': no XDP in the driver of '%s': %s; generic mode", xdp->app.name, xdp->interface, strerror(error));
+		log_info("app '%s': no XDP in the driver of '%s': %s; generic mode", xdp->app.name, xdp->interface,
+			strerror(error));
 		generic = true;
 		options.flags = XDP_FLAGS_SKB_MODE;
 		link = bpf_link_create(program, (int)ifindex, BPF_XDP, &options);
@@ -157,8 +149,9 @@ int xdp_program_update(const struct xdp *xdp, int link)
 	if (p == NULL)
 		return -ENOMEM;
 	if (xdp->mode != p->mode)
-		return nf_fail(EBUSY, "app '%s': key 'mode': '%s' cannot go from %s to %s while it runs; take its apps out with one reload, "
-			"bring them back with the next", xdp->app.name, xdp->interface, xdp_mode_names[p->mode], xdp_mode_names[xdp->mode]);
+		return nf_fail(EBUSY, "app '%s': key 'mode': '%s' cannot go from %s to %s while it runs; take its apps out with "
+			"one reload, bring them back with the next", xdp->app.name, xdp->interface, xdp_mode_names[p->mode],
+			xdp_mode_names[xdp->mode]);
 	if (strcmp(xdp->filter != NULL ? xdp->filter : "", p->filter != NULL ? p->filter : "") == 0)
 		return 0;
 	program = load(xdp, p);

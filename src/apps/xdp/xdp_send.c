@@ -114,7 +114,8 @@ static uint32_t collect(struct xdp *xdp, struct link *input, struct packet **bur
 			stuck = p == NULL;
 		} else {
 			p = link_peek(input, 0);
-			if (__builtin_expect(xdp_port_reaches(xdp->port, p) && offload_is_plain(p) && p->length >= ETHERNET_HEADER, 1))
+			if (__builtin_expect(xdp_port_reaches(xdp->port, p) && offload_is_plain(p) &&
+				p->length >= ETHERNET_HEADER, 1))
 				link_receive(input);
 			else
 				p = finish(xdp, input, &stuck);

@@ -1,5 +1,5 @@
-/* xdp -- xdp.xdp on veth pairs in a network namespace without a name, beside socket.raw and, where it is installed, DPDK's testpmd on the
- * same pairs. Each run starts what is measured as a user does, waits until packets move, and reads the kernel's counters twice.
+/* xdp -- xdp.xdp on veth pairs in a network namespace without a name, beside socket.raw and, where it is installed, DPDK's
+ * testpmd on the same pairs. Each run starts what is measured as a user does, waits until packets move, and reads the kernel's counters twice.
  *
  *      generator -> g64 ~ p64 -> what is measured -> p1 ~ g1      (g1500 ~ p1500 for large frames)
  *
@@ -81,7 +81,8 @@ static int make_pair(const char *one, const char *other)
 	int code = command("ip link add %s type veth peer name %s", one, other);
 
 	if (code == 0)
-		code = command("for i in %s %s; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; ip link set $i up arp off; done", one, other);
+		code = command("for i in %s %s; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; ip link set $i up arp off; "
+			"done", one, other);
 	return code;
 }
 
@@ -143,7 +144,8 @@ static pid_t spawn(const struct start *program, const char *log)
 	snprintf(path, sizeof(path), "%s/%s", folder, log);
 	pid = fork();
 	if (pid == 0) {
-		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600), in = program->input ? pipes[0] : open("/dev/null", O_RDONLY);
+		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600),
+			in = program->input ? pipes[0] : open("/dev/null", O_RDONLY);
 		cpu_set_t set;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -185,8 +187,8 @@ static uint32_t processor(bool generates)
 static pid_t start_nf(const char *name, const char *kind, const char *from, const char *to, uint32_t size, bool generates)
 {
 	char graph[128], bytes[16];
-	struct start program = { .processor = processor(generates), .argument = { "/proc/self/exe", "run", "--idle", "busy", "--name", name,
-		graph, "--", kind, from, to, bytes } };
+	struct start program = { .processor = processor(generates), .argument = { "/proc/self/exe", "run", "--idle", "busy",
+		"--name", name, graph, "--", kind, from, to, bytes } };
 
 	snprintf(graph, sizeof(graph), "%s/graph.lua", folder);
 	snprintf(bytes, sizeof(bytes), "%u", size - FCS);
@@ -197,8 +199,9 @@ static pid_t start_testpmd(uint32_t direction, const char *from, uint32_t size)
 {
 	static const char *const modes[] = { "--forward-mode=rxonly", "--forward-mode=txonly", "--forward-mode=io" };
 	char in[64], bytes[32], cores[16], prefix[128];
-	struct start program = { .processor = processor(false), .input = true, .argument = { "dpdk-testpmd", "--no-huge", "-m", "128",
-		"--no-pci", "--no-telemetry", "--file-prefix", prefix, "-l", cores, "--vdev", in, "--vdev", "net_af_xdp1,iface=p1", "--",
+	struct start program = { .processor = processor(false), .input = true, .argument = { "dpdk-testpmd", "--no-huge", "-m",
+		"128", "--no-pci", "--no-telemetry", "--file-prefix", prefix, "-l", cores, "--vdev", in, "--vdev",
+		"net_af_xdp1,iface=p1", "--",
 		"--auto-start", "--no-mlockall", "--total-num-mbufs=16384", modes[direction], bytes, NULL } };
 
 	snprintf(prefix, sizeof(prefix), "nf-bench-%d", getpid());

@@ -34,7 +34,8 @@ union reply {
 };
 
 /* Ask one question and get its answer. gives: bytes of it, -errno */
-static int ask(int fd, struct request *request, uint16_t family, uint8_t command, uint16_t attribute, uint16_t bytes, union reply *reply)
+static int ask(int fd, struct request *request, uint16_t family, uint8_t command, uint16_t attribute, uint16_t bytes,
+	union reply *reply)
 {
 	ssize_t n;
 
@@ -139,7 +140,8 @@ void doctor_xdp(struct doctor_finding *finding)
 	doctor_say(finding->wanted, "permission to open XDP sockets, and a driver that runs XDP programs: xdp.xdp");
 	if (fd < 0) {
 		doctor_say(finding->found, "cannot be opened: %s", strerror(errno));
-		doctor_say(finding->mend, "run as root or with cap_net_raw, cap_net_admin and cap_bpf; a kernel with CONFIG_XDP_SOCKETS");
+		doctor_say(finding->mend, "run as root or with cap_net_raw, cap_net_admin and cap_bpf; a kernel with "
+			"CONFIG_XDP_SOCKETS");
 		finding->state = DOCTOR_POOR;
 		return;
 	}
@@ -153,7 +155,8 @@ void doctor_xdp(struct doctor_finding *finding)
 	if (look.family == 0)
 		doctor_say(finding->found, "; this kernel does not tell what drivers can (Linux 6.3): mode \"auto\" finds out");
 	if (look.veth)
-		doctor_say(finding->found, "; of a veth's peer, switch off what XDP cannot see: ethtool -K PEER tx off tso off gso off txvlan off");
+		doctor_say(finding->found, "; of a veth's peer, switch off what XDP cannot see: ethtool -K PEER tx off tso off "
+			"gso off txvlan off");
 	doctor_say(finding->mend, "none is needed: generic mode works with any interface, at about half the speed");
 	finding->state = look.interfaces > 0 && look.driver == 0 && look.family != 0 ? DOCTOR_POOR : DOCTOR_GOOD;
 }

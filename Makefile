@@ -12,6 +12,7 @@
 #   make docs                    the generated page docs/apps.md
 #   make install                 the binary, its manual page and the completion for bash, below PREFIX=/usr/local
 #   make deb                     a Debian package in build/, with the service nf@.service
+#   make systemd                 try that package in a container that systemd boots; root, debootstrap, systemd-container
 #   make deps, make clean        install the packages that are missing; remove what was built
 #
 #   SAN=address,undefined        with any of them: under sanitizers, in a folder of its own
@@ -440,7 +441,7 @@ TRAP_SOURCES := \
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-.PHONY: all deps linux demo check check-qemu bench lint fuzz soak docs install deb clean help
+.PHONY: all deps linux demo check check-qemu bench lint fuzz soak docs install deb systemd clean help
 .DEFAULT_GOAL := all
 
 all: $(NF) $(if $(DPDK),$(BUILD)/table_dpdk.so)
@@ -622,6 +623,10 @@ deb:
 	+$(Q)$(SUBMAKE) install PREFIX=/usr DESTDIR=$(BUILD)/deb
 	$(call say,DEB,$(BUILD))
 	$(Q)dist/deb.sh $(BUILD)/deb $(VERSION) $(BUILD)
+
+# Not part of check: it takes root, half a minute, and a mirror of Debian.
+systemd: deb
+	$(Q)tests/systemd.sh $(BUILD)/nf_$(VERSION)_$$(dpkg --print-architecture).deb
 
 clean:
 	rm -rf build build-*

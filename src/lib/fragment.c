@@ -40,7 +40,8 @@ static uint32_t copied_options(const uint8_t *options, uint32_t length, uint8_t 
 	return bytes;
 }
 
-enum fragment_verdict fragment4_plan(struct fragment *plan, const uint8_t *data, uint32_t length, uint32_t mtu, bool flagged_options)
+enum fragment_verdict fragment4_plan(struct fragment *plan, const uint8_t *data, uint32_t length, uint32_t mtu,
+	bool flagged_options)
 {
 	const struct ipv4 *ip = ipv4_parse(data, length);
 	uint32_t offset;

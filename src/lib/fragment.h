@@ -1,7 +1,8 @@
 #pragma once
 /* fragment -- cut an IPv4 or IPv6 packet into fragments. source: RFC 791, 2.3 and 3.2; RFC 8200, 4.5 */
 
-enum { FRAGMENT_HEADER = 8, FRAGMENT_UNIT = 8, FRAGMENT_END = 65535 };  /* bytes of IPv6's; offsets count in units; end of any packet */
+/* Bytes of IPv6's fragment header; offsets count in units of so many; no packet ends behind the last. */
+enum { FRAGMENT_HEADER = 8, FRAGMENT_UNIT = 8, FRAGMENT_END = 65535 };
 
 /* What is to be done with a packet. */
 enum fragment_verdict { FRAGMENT_FITS, FRAGMENT_CUT, FRAGMENT_FORBIDDEN, FRAGMENT_INVALID };
@@ -20,7 +21,8 @@ struct fragment {
  *          else all
  *   gives: FRAGMENT_FITS: it is no longer than mtu, or no whole IPv4 header is there; FRAGMENT_FORBIDDEN: DF is set;
  *          FRAGMENT_INVALID: cut off, or its offset is impossible; FRAGMENT_CUT and *plan */
-enum fragment_verdict fragment4_plan(struct fragment *plan, const uint8_t *data, uint32_t length, uint32_t mtu, bool flagged_options);
+enum fragment_verdict fragment4_plan(struct fragment *plan, const uint8_t *data, uint32_t length, uint32_t mtu,
+	bool flagged_options);
 
 /* Write fragment i at `to`, or, for i = 0, make the packet at `data` its own first fragment; that last of all.
  *   needs: i < plan->count; room for fragment_length(plan, i) bytes at `to`, which do not overlap data

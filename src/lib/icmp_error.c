@@ -108,8 +108,8 @@ uint32_t icmp_error6(uint8_t *to, const uint8_t *frame, uint32_t length, uint8_t
 		quoted = ICMP_ERROR_MOST6 - IPV6_HEADER - ICMP_HEADER;
 	exchange(to, frame);
 	icmp = write_message((uint8_t *)(out + 1), type, code, rest, ip, quoted);
-	*out = (struct ipv6){ .version_class_label_be = bytes_swap32(6u << 28), .payload_be = bytes_swap16((uint16_t)(ICMP_HEADER + quoted)),
-		.next_header = IP_ICMPV6, .hop_limit = TTL };
+	*out = (struct ipv6){ .version_class_label_be = bytes_swap32(6u << 28),
+		.payload_be = bytes_swap16((uint16_t)(ICMP_HEADER + quoted)), .next_header = IP_ICMPV6, .hop_limit = TTL };
 	memcpy(out->src, source, sizeof(out->src));
 	memcpy(out->dst, ip->src, sizeof(out->dst));
 	icmp->checksum_be = checksum_finish(checksum_add(ipv6_pseudo(out, IP_ICMPV6, ICMP_HEADER + quoted), icmp, ICMP_HEADER + quoted));

@@ -69,8 +69,8 @@ struct reassembly_datagram *reassembly_begin(struct reassembly *r, const uint8_t
 	int32_t number = r->use[r->count];
 	struct reassembly_datagram *datagram = &r->datagram[number];
 
-	*datagram = (struct reassembly_datagram){ .since_ns = now_ns, .piece = REASSEMBLY_NONE, .tail = REASSEMBLY_NONE, .bucket = bucket_of(r, key),
-		.place = r->count++, .older = r->newest, .newer = REASSEMBLY_NONE };
+	*datagram = (struct reassembly_datagram){ .since_ns = now_ns, .piece = REASSEMBLY_NONE, .tail = REASSEMBLY_NONE,
+		.bucket = bucket_of(r, key), .place = r->count++, .older = r->newest, .newer = REASSEMBLY_NONE };
 	memcpy(datagram->key, key, REASSEMBLY_KEY);
 	datagram->chain = r->bucket[datagram->bucket];
 	r->bucket[datagram->bucket] = number;

@@ -13,11 +13,11 @@ static const char *const options_names[] = { "all", "flagged", NULL };
 
 static const struct param params[] = {
 	FRAGMENTER_PARAMS(struct fragmenter, PARAM_IPV4, 68, 65535),
-	{ "identification", PARAM_ENUM, offsetof(struct fragment4, identification), "fresh: each packet that is cut gets a new one, so that "
-		"hosts behind one shared address do not meet in it; keep: its own (RFC 791). A packet that is a fragment already keeps its "
+	{ "identification", PARAM_ENUM, offsetof(struct fragment4, identification), "fresh: each packet that is cut gets a new one, so "
+		"that hosts behind one shared address do not meet in it; keep: its own (RFC 791). A packet that is a fragment already keeps its "
 		"own in any case", .choices = identification_names, .initial_text = "fresh" },
-	{ "options", PARAM_ENUM, offsetof(struct fragment4, options), "header options that later fragments have, too: all of them, or those "
-		"flagged to be copied (RFC 791)", .choices = options_names, .initial_text = "all" },
+	{ "options", PARAM_ENUM, offsetof(struct fragment4, options), "header options that later fragments have, too: all of them, or "
+		"those flagged to be copied (RFC 791)", .choices = options_names, .initial_text = "all" },
 	{ 0 }
 };
 

@@ -310,7 +310,8 @@ static void complete(struct reassembler *reassembler, struct reassembly_datagram
 }
 
 /* A datagram that cannot become whole, because of packet p. With `stays` what comes for it later is dropped, too. */
-static void spoil(struct reassembler *reassembler, struct reassembly_datagram *datagram, struct packet *p, uint32_t reason, bool stays)
+static void spoil(struct reassembler *reassembler, struct reassembly_datagram *datagram, struct packet *p, uint32_t reason,
+	bool stays)
 {
 	reassembler->app.counter[INVALID_DATAGRAMS]++;
 	app_drop(&reassembler->app, reason, p);

@@ -79,7 +79,8 @@ void reassembler_expire(struct reassembler *reassembler);
 void reassembler_take(struct reassembler *reassembler);
 
 /* The packets that need nothing pass: `is_plain` says which, and is inlined. */
-static inline __attribute__((always_inline)) void reassembler_push(struct reassembler *reassembler, bool (*is_plain)(const struct packet *p))
+static inline __attribute__((always_inline)) void reassembler_push(struct reassembler *reassembler,
+	bool (*is_plain)(const struct packet *p))
 {
 	struct app *app = &reassembler->app;
 	struct link *input = app->input[0], *output = app->output[OUTPUT];

@@ -14,7 +14,8 @@ extern const uint16_t tags_types[];
 bool tags_insert_slowly(struct packet *p, uint16_t type, uint16_t tci);
 void tags_remove_slowly(struct packet *p);
 
-/* Put a tag into a packet: both addresses move in two registers. fails: false when it has no room for it, or no whole Ethernet header; p has no tag more then */
+/* Put a tag into a packet: both addresses move in two registers.
+ *   fails: false when it has no room for it, or no whole Ethernet header: p must be dropped */
 static inline bool tags_insert(struct packet *p, uint16_t type, uint16_t tci)
 {
 	uint64_t first;

@@ -73,6 +73,21 @@ function TestLimits:testTimeout()
   end
 end
 
+-- After a flood not all are dropped at once, but one push after the other, with no time between them.
+function TestLimits:testManyTimeoutsAreSpread()
+  for _, f in ipairs(both) do
+    local s = start(f)
+    for i = 1, 150 do give(s, f.fragment({ id = i }, text(8), 8, true)) end
+    nf.clock_set(nf.clock_now() + 60 * SECOND)
+    for _, left in ipairs({ 86, 22, 0 }) do
+      lu.assertTrue(s.app.class.wake_at(s.app) <= nf.clock_now())
+      s:push()
+      lu.assertEquals(s:held(), left)
+    end
+    s:finish()
+  end
+end
+
 -- RFC 792 and RFC 4443, 3.3: the sender is told when the first fragment has come, and only then.
 function TestLimits:testTimeoutErrors()
   for _, f in ipairs(both) do

@@ -3,6 +3,7 @@
 
 enum { STANDARD = 2048 };               /* bytes that every packet has room for */
 enum { MORE_FRAGMENTS = 4096 };         /* than datagrams, where the user named no number */
+enum { EXPIRE_MOST = 64 };              /* datagrams that are dropped in one go: the thread must not stand still after a flood */
 enum { JUMBO_HELD = 512 };              /* fragments longer than a standard packet that are held at once */
 
 const char *const reassembler_header_names[] = { "arrived", "offset", NULL };
@@ -180,11 +181,13 @@ static void tell(struct reassembler *reassembler, const struct packet *p, uint32
 /* RFC 792 and RFC 4443, 3.3: the sender is told only when the first fragment is there. */
 void reassembler_expire(struct reassembler *reassembler)
 {
-	struct reassembly_datagram *oldest;
+	for (uint32_t i = 0; i < EXPIRE_MOST; i++) {
+		struct reassembly_datagram *oldest = reassembly_oldest(reassembler->table);
+		const struct reassembly_piece *piece;
 
-	while ((oldest = reassembly_oldest(reassembler->table)) != NULL &&
-		oldest->since_ns + reassembler->timeout_ns <= clock_now()) {
-		const struct reassembly_piece *piece = reassembly_first(reassembler->table, oldest);
+		if (oldest == NULL || oldest->since_ns + reassembler->timeout_ns > clock_now())
+			break;
+		piece = reassembly_first(reassembler->table, oldest);
 
 		if (!oldest->given_up)
 			reassembler->app.counter[LATE_DATAGRAMS]++;

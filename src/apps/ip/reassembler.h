@@ -72,7 +72,7 @@ void reassembler_retire(struct app *app);
 uint32_t reassembler_held(const struct app *app);
 uint64_t reassembler_wake_at(const struct app *app);
 
-/* Drop what has waited too long. To be called at each push. */
+/* Drop what has waited too long, a bounded number of datagrams. To be called at each push. */
 void reassembler_expire(struct reassembler *reassembler);
 
 /* Take the first packet of the input, which may be a fragment; needs: room for one packet on the output */

@@ -13,7 +13,7 @@
 #   make install                 the binary, its manual page and the completion for bash, below PREFIX=/usr/local
 #   make deb                     a Debian package in build/, with the service nf@.service
 #   make systemd                 try that package in a container that systemd boots; root, debootstrap, systemd-container
-#   make deps, make clean        install the packages that are missing; remove what was built
+#   make deps, make clean        install the packages that are missing (build-deps: those of the build alone); remove what was built
 #
 #   SAN=address,undefined        with any of them: under sanitizers, in a folder of its own
 #   DEBUG=1                      packets are tracked: double free, use after free and leaks name the app
@@ -43,8 +43,10 @@ LIBS    := -l:libluajit-5.1.a -lpcap -lnuma -lpci -ljansson -lmicrohttpd -lsecco
 # DPDK's hash table, for `nf bench table` to compare with, is a module of its own: nf does not need DPDK's libraries.
 DPDK := $(if $(SAN),,$(patsubst -I%,-isystem %,$(filter-out -march=%,$(shell pkg-config --cflags libdpdk 2>/dev/null))))
 
-PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev lua-unit libpcap-dev libseccomp-dev libcap-ng-dev libbpf-dev \
-	libjansson-dev libmicrohttpd-dev libncurses-dev lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl valgrind \
+# What building takes; and the tests.
+BUILD_PACKAGES := gcc make pkg-config libluajit-5.1-dev libpci-dev libnuma-dev libpcap-dev libseccomp-dev libcap-ng-dev libbpf-dev libjansson-dev \
+	libmicrohttpd-dev libncurses-dev
+PACKAGES := $(BUILD_PACKAGES) lua-unit lua-check iproute2 iputils-ping iperf3 ethtool tcpdump clang libclang-rt-14-dev tmux curl valgrind \
 	qemu-system-x86 busybox-static nmap
 
 # Each list ends with an empty line, so that adding a file is a change of one line.
@@ -451,8 +453,8 @@ help:
 	@sed -n '3,/^$$/{s/^#   //p;s/^#$$//p}' Makefile
 
 # Debian's packages, installed only when one is missing; as root, else with sudo.
-deps:
-	@missing=; for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+deps build-deps:
+	@missing=; for p in $(if $(filter build-deps,$@),$(BUILD_PACKAGES),$(PACKAGES)); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; fi

@@ -39,7 +39,7 @@ end
 TestDeps = {}
 
 -- Commands that stand in for those of the system: they write down how they were called. `missing`: a package; `user`: who asks.
-local function deps(missing, user)
+local function deps(missing, user, target)
   local bin, log = folder .. "/bin", folder .. "/log"
   support.run(("rm -rf '%s' '%s'; mkdir '%s'"):format(bin, log, bin))
   for name, script in pairs({
@@ -51,7 +51,7 @@ local function deps(missing, user)
     support.write(bin .. "/" .. name, "#!/bin/sh\n" .. script .. "\n")
     support.run(("chmod +x '%s/%s'"):format(bin, name))
   end
-  local text, code = make(("deps PATH='%s':\"$PATH\""):format(bin))
+  local text, code = make(("%s PATH='%s':\"$PATH\""):format(target or "deps", bin))
   lu.assertEquals(code, 0, text)
   return text, support.read(log) or ""
 end
@@ -64,6 +64,11 @@ function TestDeps:testWhatIsMissingIsInstalledByRoot()
   local text, log = deps("libpcap-dev", 0)
   lu.assertEquals(text, "installing: libpcap-dev\n")
   lu.assertEquals(log, "apt-get update -qq\napt-get install -y -qq --no-install-recommends libpcap-dev\n")
+end
+
+function TestDeps:testBuildingTakesLess()
+  lu.assertEquals({ deps("iperf3", 0, "build-deps") }, { "", "" })
+  lu.assertEquals((deps("libpcap-dev", 0, "build-deps")), "installing: libpcap-dev\n")
 end
 
 function TestDeps:testOthersUseSudo()

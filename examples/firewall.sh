@@ -90,11 +90,11 @@ echo "From the inside:"
 passes "ping" in_inside ping -q -c 3 -i 0.1 -w 5 10.0.0.2
 passes "ping over IPv6" in_inside ping -q -c 3 -i 0.1 -w 5 fd00::2
 passes "ping in fragments" in_inside ping -q -c 2 -i 0.1 -w 5 -s 4000 10.0.0.2
-passes "iperf3 over TCP, to the outside" in_inside timeout 20 iperf3 -c 10.0.0.2 -n 100M
+passes "iperf3 over TCP, to the outside" in_inside timeout 60 iperf3 -c 10.0.0.2 -n 100M
 grep receiver "$folder/out" || true
-passes "iperf3 over TCP and IPv6, from the outside" in_inside timeout 20 iperf3 -c fd00::2 -n 100M -R
+passes "iperf3 over TCP and IPv6, from the outside" in_inside timeout 60 iperf3 -c fd00::2 -n 100M -R
 grep receiver "$folder/out" || true
-passes "iperf3 over UDP" in_inside timeout 20 iperf3 -c 10.0.0.2 -u -b 50M -l 1200 -n 3M
+passes "iperf3 over UDP" in_inside timeout 60 iperf3 -c 10.0.0.2 -u -b 50M -l 1200 -n 3M
 grep receiver "$folder/out" || true
 stops "a connection to port 25" in_inside timeout 2 iperf3 -c 10.0.0.2 -p 25 -t 1 --connect-timeout 500
 

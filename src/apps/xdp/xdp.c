@@ -137,6 +137,42 @@ static void open_again(struct job *job)
 			opening->xdp->interface);
 }
 
+/* Of this worker, packet thread: the instances that run, and ports that a reload has taken out of the graph. To close a socket takes
+ * so long that other ports would overflow: the house-keeping thread does it, and the first of the instances that go on takes the
+ * packets back. Only when none goes on it is done at once. */
+static struct xdp *running;
+static struct xdp_port *leaving;
+
+static void stop_running(struct xdp *xdp)
+{
+	struct xdp **place = &running;
+
+	while (*place != NULL && *place != xdp)
+		place = &(*place)->running_next;
+	if (*place == xdp)
+		*place = xdp->running_next;
+}
+
+/* Take back what closed ports had. at_once: close them first. */
+static void clear_leaving(struct xdp *xdp, bool at_once)
+{
+	struct xdp_port **place = &leaving;
+
+	while (*place != NULL) {
+		struct xdp_port *port = *place;
+
+		if (at_once)
+			xdp_port_close(port);
+		if (xdp_port_is_closed(port)) {
+			/* Once it is empty the other thread may free it. */
+			*place = port->leaves_next;
+			xdp_port_clear(port, &xdp->app, app_reason(&xdp->app, APP_REASON_STOP));
+		} else {
+			place = &port->leaves_next;
+		}
+	}
+}
+
 /* It is not there now: look again a little later. */
 static void go_down(struct xdp *xdp)
 {
@@ -178,6 +214,14 @@ static void xdp_commit(struct app *app, struct app *old)
 {
 	struct xdp *xdp = (struct xdp *)app, *before = (struct xdp *)old;
 
+	xdp->running_next = running;
+	running = xdp;
+	if (xdp->port != NULL && xdp->port->lost) {
+		/* Since it was prepared; the instance before takes back what the kernel had. */
+		xdp->opening.spent = xdp->port;
+		xdp->port = NULL;
+		go_down(xdp);
+	}
 	if (xdp->port != NULL)
 		xdp->port->user = app;
 	if (before == NULL)
@@ -201,12 +245,15 @@ static void xdp_stop(struct app *app)
 		xdp_port_close(xdp->opening.dead);
 		bury(xdp);
 	}
-	if (port == NULL || port->user != app)
-		return;         /* another instance goes on with it */
-	xdp_port_kick_send(port);
-	app->sent += xdp_port_complete(port);
-	xdp_port_close(port);
-	xdp_port_clear(port, app, app_reason(app, APP_REASON_STOP));
+	stop_running(xdp);
+	if (port != NULL && port->user == app) {        /* else another instance goes on with it */
+		xdp_port_kick_send(port);
+		app->sent += xdp_port_complete(port);
+		port->leaves_next = leaving;
+		leaving = port;
+	}
+	if (running == NULL)
+		clear_leaving(xdp, true);
 }
 
 static void xdp_retire(struct app *app)
@@ -237,6 +284,7 @@ static void lose(struct xdp *xdp)
 {
 	xdp->app.sent += xdp_port_complete(xdp->port);
 	xdp->app.counter[XDP_COUNT_LOST]++;
+	xdp->port->lost = true;
 	xdp->opening.dead = xdp->port;
 	xdp->port = NULL;
 	go_down(xdp);
@@ -298,6 +346,8 @@ static void xdp_tick(struct app *app)
 {
 	struct xdp *xdp = (struct xdp *)app;
 
+	if (xdp == running && leaving != NULL)
+		clear_leaving(xdp, false);
 	if (app->down) {
 		reopen(xdp);
 		return;
@@ -322,6 +372,8 @@ static uint32_t xdp_held(const struct app *app)
 	const struct xdp *xdp = (const struct xdp *)app;
 	uint32_t held = xdp->pending != NULL ? 1 : 0;
 
+	for (const struct xdp_port *port = xdp == running ? leaving : NULL; port != NULL; port = port->leaves_next)
+		held += xdp_away_walk(&port->sending);
 	if (xdp->opening.dead != NULL)
 		held += xdp_away_walk(&xdp->opening.dead->sending);
 	return xdp->port != NULL ? held + xdp_away_walk(&xdp->port->sending) : held;
@@ -331,9 +383,13 @@ static uint32_t xdp_posted(const struct app *app)
 {
 	const struct xdp *xdp = (const struct xdp *)app;
 
+	uint32_t posted = 0;
+
+	for (const struct xdp_port *port = xdp == running ? leaving : NULL; port != NULL; port = port->leaves_next)
+		posted += xdp_away_walk(&port->posted);
 	if (xdp->opening.dead != NULL)
-		return xdp_away_walk(&xdp->opening.dead->posted);
-	return xdp->port != NULL ? xdp_away_walk(&xdp->port->posted) : 0;
+		posted += xdp_away_walk(&xdp->opening.dead->posted);
+	return xdp->port != NULL ? posted + xdp_away_walk(&xdp->port->posted) : posted;
 }
 
 static int xdp_event_fd(const struct app *app)

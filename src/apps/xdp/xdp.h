@@ -61,6 +61,7 @@ struct xdp {
 	struct xdp_port *port;          /* NULL while it is not open */
 	struct xdp_opening opening;
 	uint64_t retry_at, retry_ns, look_at;
+	struct xdp *running_next;       /* in the packet thread's list of instances that run */
 
 	struct packet *pending;         /* a GSO packet that is being cut: held */
 	struct gso cut;

@@ -173,12 +173,25 @@ struct xdp_port *xdp_port_new(const struct xdp *xdp, int fd)
 	return NULL;
 }
 
+/* Free those that the packet thread has emptied after their last instance was gone. */
+static void sweep(void)
+{
+	struct xdp_port *next;
+
+	for (struct xdp_port *port = ports; port != NULL; port = next) {
+		next = port->older;
+		if (port->instances == 0 && __atomic_load_n(&port->emptied, __ATOMIC_ACQUIRE))
+			port_free(port);
+	}
+}
+
 struct xdp_port *xdp_port_get(const struct xdp *xdp)
 {
 	char key[RESOURCE_KEY];
 	struct xdp_port *port;
 	int fd;
 
+	sweep();
 	xdp_socket_key(xdp, key, sizeof(key));
 	port = find(key);
 	if (port == NULL) {
@@ -198,27 +211,38 @@ struct xdp_port *xdp_port_get(const struct xdp *xdp)
 
 void xdp_port_put(struct xdp_port *port)
 {
-	if (--port->instances == 0) {
-		xdp_port_close(port);
+	if (--port->instances > 0)
+		return;
+	xdp_port_close(port);
+	if (port->posted.count + port->sending.count == 0 || __atomic_load_n(&port->emptied, __ATOMIC_ACQUIRE))
 		port_free(port);
-	}
 }
 
 void xdp_port_close(struct xdp_port *port)
 {
-	static const struct timespec linger = { .tv_nsec = 100000000 };
+	static const struct timespec linger = { .tv_nsec = 100000000 }, moment = { .tv_nsec = 1000000 };
 
+	if (__atomic_exchange_n(&port->closing, 1, __ATOMIC_ACQ_REL)) {
+		while (!xdp_port_is_closed(port))
+			nanosleep(&moment, NULL);
+		return;
+	}
 	/* A ring that is mapped keeps the socket. */
 	unmap_ring(&port->rx);
 	unmap_ring(&port->tx);
 	unmap_ring(&port->fill);
 	unmap_ring(&port->completion);
-	if (port->fd >= 0)
-		close(port->fd);
+	close(port->fd);
 	/* The kernel stops a card some time after that. Nothing tells when, but for the queue's being free, which takes a socket. */
-	if (port->fd >= 0 && port->note.mode == XDP_ZERO_COPY)
+	if (port->note.mode == XDP_ZERO_COPY)
 		nanosleep(&linger, NULL);
 	port->fd = -1;
+	__atomic_store_n(&port->closed, 1, __ATOMIC_RELEASE);
+}
+
+bool xdp_port_is_closed(const struct xdp_port *port)
+{
+	return __atomic_load_n(&port->closed, __ATOMIC_ACQUIRE);
 }
 
 void xdp_port_clear(struct xdp_port *port, struct app *app, uint32_t reason)
@@ -232,6 +256,7 @@ void xdp_port_clear(struct xdp_port *port, struct app *app, uint32_t reason)
 	memset(port->posted.slot, 0, ((size_t)port->posted.mask + 1) * sizeof(*port->posted.slot));
 	memset(port->sending.slot, 0, ((size_t)port->sending.mask + 1) * sizeof(*port->sending.slot));
 	port->posted.count = port->sending.count = 0;
+	__atomic_store_n(&port->emptied, 1, __ATOMIC_RELEASE);
 }
 
 /* Post up to BURST of n buffers. Packets that a reload added may lie out of reach; those that were met are kept until others were

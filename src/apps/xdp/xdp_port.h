@@ -31,8 +31,12 @@ struct xdp_port {
 	struct xdp_port *older;         /* in the list of this process's ports */
 	char *key;
 	struct app *user;               /* the instance that has it; packet thread */
+	bool lost;                      /* the interface is gone; packet thread */
 	uint32_t instances;             /* that know of it; house-keeping thread */
 	int fd;                         /* -1: closed, the kernel has nothing any more */
+	uint32_t closing, closed;       /* somebody closes it, has closed it; atomic */
+	uint32_t emptied;               /* what the kernel had was taken back after that; atomic */
+	struct xdp_port *leaves_next;   /* in the packet thread's list of those that leave */
 	struct xdp_note note;
 	uint32_t rx_slots, tx_slots, busy_poll;
 	bool receive;
@@ -44,16 +48,18 @@ struct xdp_port {
 /* The port of a key in this process, or a new one whose socket the supervisor opens. House-keeping thread.
  *   gives: NULL with nf_error(): it cannot be opened, or is there with other rings than the app wants */
 struct xdp_port *xdp_port_get(const struct xdp *xdp);
-/* No instance less needs it: the last one frees it, after xdp_port_close. House-keeping thread. */
+/* One instance less needs it: with the last one it is closed, and freed when it is empty. House-keeping thread. */
 void xdp_port_put(struct xdp_port *port);
 
 /* Take a socket's descriptor, map its rings. fails: NULL with nf_error(); fd is closed */
 struct xdp_port *xdp_port_new(const struct xdp *xdp, int fd);
 
-/* End the socket: from here on the kernel writes to no packet. Then all of them go back: the posted ones to the free packets, those
- * that were being sent dropped by `app` under `reason`. Packet thread, or none runs; fd -1: the first part was done elsewhere.
- *   cost: waits for other processors: milliseconds */
+/* End the socket: from here on the kernel writes to no packet. Any thread; what another one has begun is waited for.
+ *   cost: waits for other processors: ten milliseconds and more */
 void xdp_port_close(struct xdp_port *port);
+bool xdp_port_is_closed(const struct xdp_port *port);
+/* Then all packets go back: the posted ones to the free packets, those that were being sent dropped by `app` under `reason`. Packet
+ * thread. */
 void xdp_port_clear(struct xdp_port *port, struct app *app, uint32_t reason);
 
 /* Give the kernel buffers to receive into, as many as it is to have. */

@@ -151,6 +151,20 @@ function TestPlacement:testNfRunWarnsAndTheDoctorTells()
   support.wait("the end of nf", function() return not support.alive(pid) end)
 end
 
+-- Without a supervisor nobody tells: that is said, and nothing is made up.
+function TestPlacement:testWhatIsNotKnownIsSaid()
+  local name = "test-placement-" .. ffi.C.getpid()
+  support.write(folder .. "/graph.lua", [[return { apps = { a = { "basic.source", rate = "1Kpps" }, b = { "basic.sink" } }, links = { "a -> b" } }]])
+  local pid = support.background(("'%s' run --quiet --single-process --name %s '%s/graph.lua'"):format(support.nf, name, folder),
+    folder .. "/output")
+  support.wait("nf", function() return (support.run(support.nf .. " stats --interval 0 " .. name)):find("running", 1, true) end,
+    folder .. "/output")
+  lu.assertStrContains(support.run(support.nf .. " doctor " .. name), "  placement         not known: no supervisor tells\n")
+  lu.assertStrContains(support.run(support.nf .. " doctor --json " .. name), '"placement": null}')
+  support.run("kill " .. pid)
+  support.wait("the end of nf", function() return not support.alive(pid) end)
+end
+
 local code = lu.LuaUnit.run()
 os.execute("rm -rf '" .. folder .. "'")
 os.exit(code)

@@ -29,8 +29,9 @@ void doctor_tap(struct doctor_finding *finding);
 void doctor_xdp(struct doctor_finding *finding);
 
 /* Where worker `number` (from 0) of an instance, its devices and its packets are: what the supervisor tells, and the kernel of
- * process `pid`; and that as text. */
-void doctor_placement(struct placement *placement, const char *name, uint32_t number, int pid);
+ * process `pid`; and that as text.
+ *   gives: false when the supervisor tells nothing: there is none (--single-process), or it is somebody else's */
+bool doctor_placement(struct placement *placement, const char *name, uint32_t number, int pid);
 void doctor_placement_text(const struct placement *placement, char *text, size_t size);
 
 /* What the workers of an instance may do, with the table of system calls.

@@ -40,17 +40,19 @@ static void take_lines(struct placement *placement, uint32_t number, char *text)
 	}
 }
 
-void doctor_placement(struct placement *placement, const char *name, uint32_t number, int pid)
+bool doctor_placement(struct placement *placement, const char *name, uint32_t number, int pid)
 {
 	char *text = control_text(name, "placement\n");
 
 	*placement = (struct placement){ .cpu = -1 };
 	snprintf(placement->name, sizeof(placement->name), "w%u", number + 1);
-	if (text != NULL)
-		take_lines(placement, number, text);
+	if (text == NULL)
+		return false;
+	take_lines(placement, number, text);
 	free(text);
 	placement->node = placement_cpu_node(placement->cpu);
 	read_memory(placement, pid);
+	return true;
 }
 
 void doctor_placement_text(const struct placement *p, char *text, size_t size)

@@ -65,12 +65,16 @@ static bool is_closed(const struct privileges *p)
 	return p->uid != 0 && p->capabilities == 0 && p->no_new && p->seccomp == 2;
 }
 
-/* Where it runs, and what of that is bad. */
+/* Where it runs, and what of that is bad; NULL: not known. */
 static void print_placement(const struct placement *placement)
 {
 	struct errors errors = { 0 };
 	char text[2048];
 
+	if (placement == NULL) {
+		printf("  placement         not known: no supervisor tells\n");
+		return;
+	}
 	doctor_placement_text(placement, text, sizeof(text));
 	printf("  placement         %s\n", text);
 	placement_judge(placement, placement_nodes(), &errors);
@@ -121,7 +125,7 @@ static void print_json(const struct privileges *p, const struct placement *place
 	json_t *object = json_pack("{s:i, s:i, s:s, s:i, s:I, s:b, s:i, s:b, s:o}", "worker", (int)p->number, "process", (int)p->pid,
 		"user", user_name(p->uid), "uid", (int)p->uid, "capabilities", (json_int_t)p->capabilities, "no-new-privileges",
 		(int)p->no_new, "seccomp", (int)p->seccomp, "closed", (int)is_closed(p), "placement",
-		placement_object(placement));
+		placement != NULL ? placement_object(placement) : json_null());
 
 	if (object != NULL && json_dumpf(object, stdout, 0) == 0)
 		fputc('\n', stdout);
@@ -154,8 +158,7 @@ int doctor_instance(const char *name, bool json)
 		code = read_privileges(&p);
 		if (code < 0)
 			continue;
-		doctor_placement(&placement, name, w, (int)p.pid);
-		(json ? print_json : print_worker)(&p, &placement);
+		(json ? print_json : print_worker)(&p, doctor_placement(&placement, name, w, (int)p.pid) ? &placement : NULL);
 		closed = closed && is_closed(&p);
 		filtered = filtered || p.seccomp == 2;
 	}

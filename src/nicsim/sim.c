@@ -10,7 +10,8 @@ enum {
 	BUDGET = 64,                    /* frames of a card in one round, of each direction */
 	SCAN_ROUNDS = 64,               /* rounds after which all polled registers are looked at, even when there is work */
 	REST_ROUNDS = 256,              /* idle rounds before the model rests */
-	REST_NS = 50000, TRAP_REST_NS = 1000000
+	REST_NS = 50000, TRAP_REST_NS = 1000000,
+	SHOW_NS = 2000000
 };
 
 static const struct sim_kind *const kinds[] = { &sim_82599_kind, &sim_82576_kind, &sim_i210_kind, NULL };
@@ -145,6 +146,18 @@ static bool step_card(struct sim_card *card, bool scan)
 	return found;
 }
 
+/* In poll mode, once in a while: nobody asks for them. */
+static void show_counters(struct sim *sim)
+{
+	static uint64_t shown_ns;
+
+	if (sim->mode != SIM_POLL || sim->now_ns - shown_ns < SHOW_NS)
+		return;
+	shown_ns = sim->now_ns;
+	for (uint32_t i = 0; i < sim->card_count; i++)
+		sim_register_show_counters(&sim->card[i]);
+}
+
 bool sim_step(struct sim *sim)
 {
 	static uint32_t rounds;
@@ -158,6 +171,7 @@ bool sim_step(struct sim *sim)
 		found |= step_card(&sim->card[i], scan);
 	if (scan)
 		sim_dma_watch(sim);
+	show_counters(sim);
 	sim->idle_loops = found ? 0 : sim->idle_loops + 1;
 	return found;
 }

@@ -293,9 +293,12 @@ static inline uint32_t sim_get(const struct sim_card *card, uint32_t at)
 	return card->value[at / 4];
 }
 
-/* Add to a counter that sticks at its greatest value; of two registers when `high` is not 0. */
+/* Add to a counter that sticks at its greatest value, to one of two registers. Whoever polls sees it later. */
 void sim_count(struct sim_card *card, uint32_t at, uint32_t more);
 void sim_count64(struct sim_card *card, uint32_t low, uint32_t high, uint64_t more);
+
+/* Let those see the counters who poll. */
+void sim_register_show_counters(struct sim_card *card);
 
 /* The driver reads, writes a word: exact. */
 uint32_t sim_register_read(struct sim_card *card, uint32_t at);

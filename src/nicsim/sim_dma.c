@@ -187,9 +187,10 @@ static uint8_t *lookup(uint64_t address, bool *is_huge)
 
 const void *sim_dma_peek(uint64_t address)
 {
+	const struct slot *c = &cache[address / SIM_HUGE % CACHE];
 	bool is_huge;
 
-	return lookup(address, &is_huge);
+	return c->key == address / SIM_HUGE + 1 ? c->at + address % SIM_HUGE : lookup(address, &is_huge);
 }
 
 /* An address that is not known: look again, at most once in a while for addresses that are not there. */

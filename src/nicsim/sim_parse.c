@@ -89,18 +89,43 @@ void sim_parse(struct sim_frame *frame, uint16_t vlan_type, uint32_t checks)
 		parse_ipv6(frame, checks);
 }
 
+enum { KEY = 40, INPUT = 36, NIBBLES = 16 };
+
+/* What each half of each byte of the input adds to the hash, with the key that was used last. */
+static struct { bool made; uint8_t key[KEY]; uint32_t part[INPUT][2][NIBBLES]; } hashes;
+
 /* source: 82599 datasheet 7.1.2.8.1 "RSS Hash Function": a window of 32 bits of the key slides along the input */
+static uint32_t window_at(const uint8_t *key, uint32_t byte, uint32_t bit)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t i = 0; i < 5; i++)
+		bits = bits << 8 | (byte + i < KEY ? key[byte + i] : 0);
+	return (uint32_t)(bits >> (8 - bit));
+}
+
+static void make_hashes(const uint8_t *key)
+{
+	memcpy(hashes.key, key, KEY);
+	hashes.made = true;
+	for (uint32_t i = 0; i < INPUT; i++)
+		for (uint32_t half = 0; half < 2; half++)
+			for (uint32_t n = 0; n < NIBBLES; n++) {
+				hashes.part[i][half][n] = 0;
+				for (uint32_t bit = 0; bit < 4; bit++)
+					if (n & 8u >> bit)
+						hashes.part[i][half][n] ^= window_at(key, i, 4 * half + bit);
+			}
+}
+
 uint32_t sim_parse_toeplitz(const uint8_t *key, const uint8_t *data, uint32_t length)
 {
-	uint32_t window = (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 | (uint32_t)key[2] << 8 | key[3], hash = 0;
+	uint32_t hash = 0;
 
-	for (uint32_t i = 0; i < length; i++) {
-		for (uint32_t bit = 0; bit < 8; bit++) {
-			if (data[i] & 0x80 >> bit)
-				hash ^= window;
-			window = window << 1 | (key[i + 4] >> (7 - bit) & 1);
-		}
-	}
+	if (!hashes.made || memcmp(hashes.key, key, KEY) != 0)
+		make_hashes(key);
+	for (uint32_t i = 0; i < length && i < INPUT; i++)
+		hash ^= hashes.part[i][0][data[i] >> 4] ^ hashes.part[i][1][data[i] & 15];
 	return hash;
 }
 

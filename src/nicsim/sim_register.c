@@ -83,18 +83,30 @@ void sim_set(struct sim_card *card, uint32_t at, uint32_t value)
 
 void sim_count(struct sim_card *card, uint32_t at, uint32_t more)
 {
-	uint32_t value = sim_get(card, at);
+	uint32_t value = card->value[at / 4];
 
-	sim_set(card, at, more > UINT32_MAX - value ? UINT32_MAX : value + more);
+	card->value[at / 4] = more > UINT32_MAX - value ? UINT32_MAX : value + more;
 }
 
 void sim_count64(struct sim_card *card, uint32_t low, uint32_t high, uint64_t more)
 {
-	uint64_t value = (uint64_t)sim_get(card, high) << 32 | sim_get(card, low);
+	uint64_t value = (uint64_t)card->value[high / 4] << 32 | card->value[low / 4];
 
 	value += more;
-	sim_set(card, low, (uint32_t)value);
-	sim_set(card, high, (uint32_t)(value >> 32));
+	card->value[low / 4] = (uint32_t)value;
+	card->value[high / 4] = (uint32_t)(value >> 32);
+}
+
+void sim_register_show_counters(struct sim_card *card)
+{
+	const struct sim_kind *kind = card->kind;
+
+	for (uint32_t r = 0; r < kind->register_count; r++)
+		for (uint32_t n = 0; n < kind->registers[r].count && kind->registers[r].access == SIM_RC; n++) {
+			uint32_t at = kind->registers[r].at + n * kind->registers[r].stride;
+
+			publish(card, at, card->value[at / 4]);
+		}
 }
 
 void sim_register_reset(struct sim_card *card)

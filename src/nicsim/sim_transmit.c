@@ -8,7 +8,8 @@
 enum {
 	DESCRIPTOR = 16, PARTS = 40,    /* descriptors of one packet, at most: 7.2.1.1 "Transmit Storage in System Memory" */
 	SHORTEST = 17,                  /* 7.2.1.1: bytes of a packet before padding */
-	PADDED = 60
+	PADDED = 60,
+	AHEAD = 4                       /* descriptors */
 };
 
 /* DCMD, bits 24 to 31 of the second half's first word, in both formats. */
@@ -335,12 +336,24 @@ static void send_packet(const struct assembly *a)
 	sim_wire_send(card, data, length);
 }
 
+/* The driver's processor has written what comes next: ask for it in good time. */
+static void prefetch(const struct sim_queue *queue)
+{
+	uint32_t i = (queue->head + AHEAD) % queue->count;
+	const uint64_t *d = sim_ring_waiting(queue) > AHEAD ? sim_dma_peek(queue->base + (uint64_t)i * DESCRIPTOR) : NULL;
+	const void *data = d != NULL ? sim_dma_peek(d[0]) : NULL;
+
+	if (data != NULL)
+		__builtin_prefetch(data);
+}
+
 static bool send_queue(struct sim_queue *queue, uint32_t budget)
 {
 	static struct assembly a;
 	uint32_t sent = 0;
 
 	while (sent < budget && queue->head != queue->tail && sim_wire_takes(queue->card) && assemble(queue, &a)) {
+		prefetch(queue);
 		send_packet(&a);
 		queue->packets++;
 		queue->bytes += a.length;

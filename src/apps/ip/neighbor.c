@@ -118,39 +118,47 @@ void neighbor_learn(struct app *app, struct neighbor *neighbor, const uint8_t *m
 	set_hop(neighbor, mac);
 }
 
-/* Give the frames of a type their addresses, all 12 bytes in two stores. */
-static void address(const struct neighbor *neighbor, struct packet *const *burst, uint32_t n, uint16_t type)
-{
-	uint16_t type_be = bytes_swap16(type);
+/* How frames of a type to the next hop begin, in registers. */
+struct header {
 	uint64_t first;
 	uint32_t second;
+	uint16_t type_be;
+	bool given;
+};
 
-	if (neighbor->state == NEIGHBOR_NONE)
+static inline struct header header_of(const struct neighbor *neighbor, uint16_t type)
+{
+	struct header header = { .type_be = bytes_swap16(type), .given = neighbor->state != NEIGHBOR_NONE };
+
+	memcpy(&header.first, neighbor->header, sizeof(header.first));
+	memcpy(&header.second, neighbor->header + sizeof(header.first), sizeof(header.second));
+	return header;
+}
+
+/* Give a frame its addresses, all 12 bytes in two stores. */
+static inline void address(const struct header *header, const struct packet *p)
+{
+	uint8_t *data = p->data;
+	uint16_t found_be;
+
+	memcpy(&found_be, data + TYPE, sizeof(found_be));
+	if (__builtin_expect(found_be != header->type_be || p->length < ETHERNET_HEADER || !header->given, 0))
 		return;
-	memcpy(&first, neighbor->header, sizeof(first));
-	memcpy(&second, neighbor->header + sizeof(first), sizeof(second));
-	for (uint32_t i = 0; i < n; i++) {
-		uint8_t *data = burst[i]->data;
-		uint16_t found_be;
-
-		memcpy(&found_be, data + TYPE, sizeof(found_be));
-		if (__builtin_expect(found_be != type_be || burst[i]->length < ETHERNET_HEADER, 0))
-			continue;
-		memcpy(data, &first, sizeof(first));
-		memcpy(data + sizeof(first), &second, sizeof(second));
-	}
+	memcpy(data, &header->first, sizeof(header->first));
+	memcpy(data + sizeof(header->first), &header->second, sizeof(header->second));
 }
 
 /* Send what waited, as far as there is room; the addresses are put in now that they are known. */
-static void release(struct app *app, struct neighbor *neighbor, uint16_t type)
+static void release(struct app *app, struct neighbor *neighbor, const struct header *header)
 {
-	struct packet *burst[BURST];
-	uint32_t n = 0, room = link_room(app->output[WIRE]) < BURST ? link_room(app->output[WIRE]) : BURST;
+	uint32_t room = link_room(app->output[WIRE]) < BURST ? link_room(app->output[WIRE]) : BURST;
 
-	while (n < room && fifo_count(&neighbor->held) > 0)
-		burst[n++] = fifo_take(&neighbor->held);
-	address(neighbor, burst, n, type);
-	link_send_burst(app->output[WIRE], burst, n);
+	for (uint32_t n = 0; n < room && fifo_count(&neighbor->held) > 0; n++) {
+		struct packet *p = fifo_take(&neighbor->held);
+
+		address(header, p);
+		link_send(app->output[WIRE], p);
+	}
 }
 
 /* RFC 4861, 7.2.2: when the queue is full the oldest packet makes room for the new one. Frames of other types pass. */
@@ -174,20 +182,28 @@ static void hold(struct app *app, struct neighbor *neighbor, uint16_t type)
 
 void neighbor_send(struct app *app, struct neighbor *neighbor, uint16_t type)
 {
-	struct packet *burst[BURST];
-	uint32_t n, room;
+	struct header header = header_of(neighbor, type);
+	struct link *input = app->input[INSIDE], *output = app->output[WIRE];
+	uint32_t n, at;
+	uint64_t bytes = 0;
 
 	if (__builtin_expect(neighbor->state == NEIGHBOR_UNKNOWN, 0)) {
 		hold(app, neighbor, type);
 		return;
 	}
 	if (__builtin_expect(fifo_count(&neighbor->held) > 0, 0)) {
-		release(app, neighbor, type);
+		release(app, neighbor, &header);
 		if (fifo_count(&neighbor->held) > 0)
 			return;
 	}
-	room = link_room(app->output[WIRE]);
-	n = link_receive_burst(app->input[INSIDE], burst, room < BURST ? room : BURST);
-	address(neighbor, burst, n, type);
-	link_send_burst(app->output[WIRE], burst, n);
+	n = link_waiting(input) < BURST ? link_waiting(input) : BURST;
+	n = link_room(output) < n ? link_room(output) : n;
+	at = link_slot(input, input->received);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct packet *p = input->slot[(at + i) % LINK_SLOTS];
+
+		address(&header, p);
+		bytes += p->length;
+	}
+	link_pass(input, output, n, bytes);
 }

@@ -61,9 +61,9 @@ function TestMain:testValuesOfOptions()
 end
 
 function TestMain:testTooManyAndMissingArguments()
-  local text, code = nf("help one two")
+  local text, code = nf("help one two three")
   lu.assertEquals(code, 2)
-  lu.assertStrContains(text, "nf help: unexpected argument 'two'\n")
+  lu.assertStrContains(text, "nf help: unexpected argument 'three'\n")
 end
 
 function TestMain:testDashesEndTheOptions()

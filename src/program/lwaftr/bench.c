@@ -3,7 +3,7 @@
 #include "program/lwaftr/plan.h"
 #include "program/lwaftr/session.h"
 
-#include <limits.h>
+#include <time.h>
 
 enum { BREATHS = 64, SECONDS_MOST = 3600 };
 static const uint64_t SECOND_NS = 1000000000, WARM_UP_NS = 300000000;
@@ -14,6 +14,7 @@ struct figures {
 	double bits6, bits4;                    /* of the frames */
 	double seconds;
 	double cycles;
+	double cpu;                     /* seconds of the processor that this thread had: fewer on a machine with others */
 };
 
 struct bench {
@@ -25,12 +26,21 @@ struct bench {
 	struct figures second[SECONDS_MOST];
 };
 
+static double cpu_seconds(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 static struct figures look(const struct bench *bench)
 {
 	const struct link *v4 = bench->sink4->input[0], *v6 = bench->sink6->input[0];
 
 	return (struct figures){ .encapsulated = (double)v6->sent, .decapsulated = (double)v4->sent, .bits6 = (double)v6->bytes * 8,
-		.bits4 = (double)v4->bytes * 8, .seconds = (double)clock_system_ns() / 1e9, .cycles = (double)clock_cycles() };
+		.bits4 = (double)v4->bytes * 8, .seconds = (double)clock_system_ns() / 1e9, .cycles = (double)clock_cycles(),
+		.cpu = cpu_seconds() };
 }
 
 /* What came between two looks, per second. */
@@ -40,7 +50,8 @@ static struct figures rate(const struct figures *before, const struct figures *n
 
 	return (struct figures){ .encapsulated = (now->encapsulated - before->encapsulated) / seconds, .seconds = seconds,
 		.decapsulated = (now->decapsulated - before->decapsulated) / seconds, .bits6 = (now->bits6 - before->bits6) / seconds,
-		.bits4 = (now->bits4 - before->bits4) / seconds, .cycles = (now->cycles - before->cycles) / seconds };
+		.bits4 = (now->bits4 - before->bits4) / seconds, .cycles = (now->cycles - before->cycles) / seconds,
+		.cpu = (now->cpu - before->cpu) / seconds };
 }
 
 static double sum(const struct figures *f)
@@ -51,14 +62,15 @@ static double sum(const struct figures *f)
 static void print(const struct bench *bench, const char *what, const struct figures *f)
 {
 	double packets = sum(f), ns = packets > 0 ? 1e9 / packets : 0, cycles = packets > 0 ? f->cycles / packets : 0;
+	double cpu_ns = ns * f->cpu;
 
 	if (bench->json)
 		printf("{\"second\":\"%s\",\"mpps\":%.3f,\"decapsulated_mpps\":%.3f,\"encapsulated_mpps\":%.3f,\"gbps\":%.3f,"
-			"\"decapsulated_gbps\":%.3f,\"encapsulated_gbps\":%.3f,\"ns\":%.2f,\"cycles\":%.1f}\n", what, packets / 1e6,
-			f->decapsulated / 1e6, f->encapsulated / 1e6, (f->bits4 + f->bits6) / 1e9, f->bits4 / 1e9, f->bits6 / 1e9, ns, cycles);
+			"\"decapsulated_gbps\":%.3f,\"encapsulated_gbps\":%.3f,\"ns\":%.2f,\"cycles\":%.1f,\"cpu_ns\":%.2f}\n", what, packets / 1e6,
+			f->decapsulated / 1e6, f->encapsulated / 1e6, (f->bits4 + f->bits6) / 1e9, f->bits4 / 1e9, f->bits6 / 1e9, ns, cycles, cpu_ns);
 	else
-		printf("%-7s %8.3f %8.3f %8.3f %9.3f %8.3f %8.3f %8.2f %8.1f\n", what, packets / 1e6, f->decapsulated / 1e6, f->encapsulated / 1e6,
-			(f->bits4 + f->bits6) / 1e9, f->bits4 / 1e9, f->bits6 / 1e9, ns, cycles);
+		printf("%-7s %8.3f %8.3f %8.3f %9.3f %8.3f %8.3f %8.2f %8.1f %8.2f\n", what, packets / 1e6, f->decapsulated / 1e6, f->encapsulated / 1e6,
+			(f->bits4 + f->bits6) / 1e9, f->bits4 / 1e9, f->bits6 / 1e9, ns, cycles, cpu_ns);
 	fflush(stdout);
 }
 
@@ -156,8 +168,8 @@ static int run(const struct options *options, const char *source, uint64_t durat
 		printf("{\"second\":\"load\",\"seconds\":%.3f}\n", (double)(clock_system_ns() - begin_ns) / 1e9);
 	else
 		printf("loaded in %.3f s; Mpps and Gb/s (frames without FCS): all, decapsulated, encapsulated; per packet\n"
-			"%-7s %8s %8s %8s %9s %8s %8s %8s %8s\n", (double)(clock_system_ns() - begin_ns) / 1e9, "second", "Mpps", "decap", "encap",
-			"Gb/s", "decap", "encap", "ns", "cycles");
+			"%-7s %8s %8s %8s %9s %8s %8s %8s %8s %8s\n", (double)(clock_system_ns() - begin_ns) / 1e9, "second", "Mpps", "decap", "encap",
+			"Gb/s", "decap", "encap", "ns", "cycles", "cpu ns");
 	measure(&bench, &session, duration_ns);
 	print_drops(&session);
 	code = session_stop(&session);

@@ -518,6 +518,8 @@ FUZZERS := \
 	dissect \
 	conntrack \
 	gso \
+	lwaftr \
+	lwaftr_config \
 	neighbor \
 	reassemble \
 	worker \

@@ -141,13 +141,15 @@ static inline bool is_usual(const struct packet *p)
 	enum { INNER = ETHERNET_HEADER + IPV6_HEADER, LEAST = INNER + IPV4_HEADER + 4, PIECE = IPV4_MF | IPV4_OFFSET };
 	const struct ipv6 *outer = outer_of(p);
 	const struct ipv4 *ip = (const struct ipv4 *)(outer + 1);
+	uint32_t wrong;
 
 	if (p->length < LEAST)
 		return false;
-	return (bytes_read16(p->data + ETHERNET_HEADER - 2) == ETHERNET_IPV6) & (outer->next_header == IP_IPV4) &
-		((*(const uint8_t *)outer & 0xf0) == 0x60) & (bytes_swap16(outer->payload_be) == p->length - INNER) &
-		(ip->version_ihl == 0x45) & (ip->total_be == outer->payload_be) & ((ip->fragment_be & bytes_swap16(PIECE)) == 0) &
-		(ip->protocol != IP_ICMP) & (p->meta.gso == PACKET_GSO_NONE) & ((p->meta.flags & PACKET_CHECKSUM_PARTIAL) == 0);
+	wrong = (bytes_read16(p->data + ETHERNET_HEADER - 2) ^ (uint32_t)ETHERNET_IPV6) | (outer->next_header ^ (uint32_t)IP_IPV4) |
+		((*(const uint8_t *)outer & 0xf0u) ^ 0x60u) | (bytes_swap16(outer->payload_be) ^ (p->length - INNER)) |
+		(ip->version_ihl ^ 0x45u) | (uint32_t)(ip->total_be ^ outer->payload_be) | (ip->fragment_be & bytes_swap16(PIECE)) |
+		(p->meta.gso ^ (uint32_t)PACKET_GSO_NONE) | (p->meta.flags & (uint32_t)PACKET_CHECKSUM_PARTIAL);
+	return wrong == 0 && ip->protocol != IP_ICMP;
 }
 
 /* Take in a burst, and drop what is nothing. */

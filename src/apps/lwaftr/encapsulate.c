@@ -210,14 +210,14 @@ static inline bool is_usual(const struct packet *p)
 {
 	const struct ipv4 *ip = lwaftr_ipv4(p);
 	enum { LEAST = ETHERNET_HEADER + IPV4_HEADER + 4, PIECE = IPV4_MF | IPV4_OFFSET };
-	uint32_t total;
+	uint32_t wrong;
 
 	if (p->length < LEAST)
 		return false;
-	total = bytes_swap16(ip->total_be);
-	return (bytes_read16(p->data + ETHERNET_HEADER - 2) == ETHERNET_IPV4) & (ip->version_ihl == 0x45) & (total == p->length - ETHERNET_HEADER) &
-		((ip->fragment_be & bytes_swap16(PIECE)) == 0) & (ip->protocol != IP_ICMP) & (p->meta.gso == PACKET_GSO_NONE) &
-		((p->meta.flags & PACKET_CHECKSUM_PARTIAL) == 0);
+	wrong = (bytes_read16(p->data + ETHERNET_HEADER - 2) ^ (uint32_t)ETHERNET_IPV4) | (ip->version_ihl ^ 0x45u) |
+		(bytes_swap16(ip->total_be) ^ (p->length - ETHERNET_HEADER)) | (ip->fragment_be & bytes_swap16(PIECE)) |
+		(p->meta.gso ^ (uint32_t)PACKET_GSO_NONE) | (p->meta.flags & (uint32_t)PACKET_CHECKSUM_PARTIAL);
+	return wrong == 0 && ip->protocol != IP_ICMP;
 }
 
 void lwaftr_encapsulate(struct lwaftr *lwaftr)

@@ -1,6 +1,7 @@
 /* xdp_port -- see xdp_port.h. */
 #include "apps/xdp/xdp_port.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -8,8 +9,9 @@
 
 enum { POST_TRIES = 4 };
 
-/* All ports of this process. House-keeping thread. */
+/* All ports of this process. Jobs and reloads come from two threads, neither of them the packet thread. */
 static struct xdp_port *ports;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int map_ring(struct xdp_ring *ring, int fd, const struct xdp_ring_offset *offset, uint32_t slots, size_t slot,
 	uint64_t which)
@@ -108,7 +110,7 @@ static struct xdp_port *find(const char *key)
 {
 	struct xdp_port *port = ports;
 
-	while (port != NULL && (port->fd < 0 || strcmp(port->key, key) != 0))
+	while (port != NULL && (__atomic_load_n(&port->closing, __ATOMIC_ACQUIRE) || strcmp(port->key, key) != 0))
 		port = port->older;
 	return port;
 }
@@ -128,7 +130,8 @@ static void port_free(struct xdp_port *port)
 	free(port);
 }
 
-struct xdp_port *xdp_port_new(const struct xdp *xdp, int fd)
+/* Take a socket's descriptor, map its rings. fails: NULL with nf_error(); fd is closed */
+static struct xdp_port *port_new(const struct xdp *xdp, int fd)
 {
 	struct xdp_port *port = calloc(1, sizeof(*port));
 	struct xdp_mmap_offsets at;
@@ -185,7 +188,7 @@ static void sweep(void)
 	}
 }
 
-struct xdp_port *xdp_port_get(const struct xdp *xdp)
+static struct xdp_port *get(const struct xdp *xdp)
 {
 	char key[RESOURCE_KEY];
 	struct xdp_port *port;
@@ -196,7 +199,7 @@ struct xdp_port *xdp_port_get(const struct xdp *xdp)
 	port = find(key);
 	if (port == NULL) {
 		fd = resource_open(key);
-		port = fd >= 0 ? xdp_port_new(xdp, fd) : NULL;
+		port = fd >= 0 ? port_new(xdp, fd) : NULL;
 	} else if (port->rx_slots != xdp->rx_ring || port->tx_slots != xdp->tx_ring || port->busy_poll != xdp->busy_poll ||
 		port->receive != xdp->receive) {
 		nf_fail(EBUSY, "app '%s': rx_ring, tx_ring, busy_poll and receive of queue %u of '%s' cannot change while it "
@@ -209,13 +212,26 @@ struct xdp_port *xdp_port_get(const struct xdp *xdp)
 	return port;
 }
 
+struct xdp_port *xdp_port_get(const struct xdp *xdp)
+{
+	struct xdp_port *port;
+
+	pthread_mutex_lock(&lock);
+	port = get(xdp);
+	pthread_mutex_unlock(&lock);
+	return port;
+}
+
 void xdp_port_put(struct xdp_port *port)
 {
-	if (--port->instances > 0)
-		return;
-	xdp_port_close(port);
-	if (port->posted.count + port->sending.count == 0 || __atomic_load_n(&port->emptied, __ATOMIC_ACQUIRE))
-		port_free(port);
+	pthread_mutex_lock(&lock);
+	if (--port->instances == 0) {
+		xdp_port_close(port);
+		/* One that was in use is emptied by the packet thread; the next one who asks for a port frees it then. */
+		if (port->user == NULL || __atomic_load_n(&port->emptied, __ATOMIC_ACQUIRE))
+			port_free(port);
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 void xdp_port_close(struct xdp_port *port)

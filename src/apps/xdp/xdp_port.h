@@ -32,7 +32,7 @@ struct xdp_port {
 	char *key;
 	struct app *user;               /* the instance that has it; packet thread */
 	bool lost;                      /* the interface is gone; packet thread */
-	uint32_t instances;             /* that know of it; house-keeping thread */
+	uint32_t instances;             /* that know of it; under the lock of all ports */
 	int fd;                         /* -1: closed, the kernel has nothing any more */
 	uint32_t closing, closed;       /* somebody closes it, has closed it; atomic */
 	uint32_t emptied;               /* what the kernel had was taken back after that; atomic */
@@ -45,14 +45,11 @@ struct xdp_port {
 	struct xdp_statistics seen;
 };
 
-/* The port of a key in this process, or a new one whose socket the supervisor opens. House-keeping thread.
+/* The port of a key in this process, or a new one whose socket the supervisor opens. Not the packet thread.
  *   gives: NULL with nf_error(): it cannot be opened, or is there with other rings than the app wants */
 struct xdp_port *xdp_port_get(const struct xdp *xdp);
-/* One instance less needs it: with the last one it is closed, and freed when it is empty. House-keeping thread. */
+/* One instance less needs it: with the last one it is closed, and freed when it is empty. Not the packet thread. */
 void xdp_port_put(struct xdp_port *port);
-
-/* Take a socket's descriptor, map its rings. fails: NULL with nf_error(); fd is closed */
-struct xdp_port *xdp_port_new(const struct xdp *xdp, int fd);
 
 /* End the socket: from here on the kernel writes to no packet. Any thread; what another one has begun is waited for.
  *   cost: waits for other processors: ten milliseconds and more */

@@ -325,6 +325,29 @@ function TestXdp:testPortsComeGoAndMove()
   stop()
 end
 
+-- Two ports change places: each worker has to wait until the other one has given its queue back.
+function TestXdp:testPortsMoveBetweenWorkers()
+  local function workers(first, second)
+    return ([[return { workers = { { apps = { a = %s, s = { "basic.sink" } }, links = { "a -> s" } },
+      { apps = { b = %s, s = { "basic.sink" } }, links = { "b -> s" } } } }]]):format(xdp(first), xdp(second))
+  end
+  local path = folder .. "/workers.lua"
+  support.write(path, workers("xl", "xr"))
+  start(path)
+  for i = 1, 3 do
+    support.write(path, i % 2 == 1 and workers("xr", "xl") or workers("xl", "xr"))
+    local text, code = nf("reload " .. name)
+    lu.assertEquals(code, 0, text)
+    wait("both ports", function () return stat("a", "down") == 0 and stat("b", "down") == 0 end)
+    local before = stat("a", "received")
+    wait("a packet", function ()
+      pings(i % 2 == 1 and right or left, "10.8.0.77 -c 1 -w 1")
+      return stat("a", "received") > before
+    end)
+  end
+  lu.assertStrContains(stop(), "is open again")
+end
+
 function TestXdp:testDoctorTellsTheModes()
   local function doctor() return netdev.within(far, support.nf .. " doctor") end
   local text = doctor()

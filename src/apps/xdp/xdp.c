@@ -103,20 +103,20 @@ static void xdp_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
 	holds[PACKET_STANDARD] = (xdp->receive ? xdp->rx_ring * 2 : 0) + xdp->tx_ring + BURST;
 }
 
-/* Open it in the house-keeping thread: the program first, which an interface that was made anew has lost. gives: NULL with nf_error() */
-static struct xdp_port *open_port(const struct xdp *xdp)
+/* Open it, not in the packet thread: the program first, which an interface that was made anew has lost. */
+static int open_port(const struct xdp *xdp, struct xdp_port **port)
 {
 	char key[RESOURCE_KEY];
-	int link = 0;
+	int link;
 
 	if (xdp->receive) {
 		xdp_program_key(xdp, key, sizeof(key));
 		link = resource_open(key);
 		if (link < 0)
-			return NULL;
+			return link;
 		close(link);            /* the supervisor holds it */
 	}
-	return xdp_port_get(xdp);
+	return xdp_port_get(xdp, port);
 }
 
 static void open_again(struct job *job)
@@ -131,8 +131,7 @@ static void open_again(struct job *job)
 			opening->xdp->interface);
 		xdp_port_close(opening->dead);
 	}
-	opening->made = open_port(opening->xdp);
-	if (opening->made != NULL)
+	if (open_port(opening->xdp, &opening->made) == 0)
 		log_warn("app '%s': queue %u of '%s' is open again", opening->xdp->app.name, opening->xdp->queue,
 			opening->xdp->interface);
 }
@@ -196,13 +195,14 @@ static void bury(struct xdp *xdp)
 static int xdp_prepare(struct app *app, const struct app *old)
 {
 	struct xdp *xdp = (struct xdp *)app;
-	bool ours = old != NULL && ((const struct xdp *)old)->port != NULL;
+	int code;
 
+	(void)old;
 	xdp->opening = (struct xdp_opening){ .job.run = open_again, .xdp = xdp };
-	xdp->port = ours ? xdp_port_get(xdp) : open_port(xdp);
-	if (xdp->port == NULL && ours)
-		return -EBUSY;
-	if (xdp->port == NULL) {
+	code = open_port(xdp, &xdp->port);
+	if (code == -EINVAL)
+		return code;
+	if (code < 0) {
 		/* The supervisor opened it a moment ago, or another worker has it until the reload is done. */
 		log_warn("%s; trying again", nf_error());
 		go_down(xdp);

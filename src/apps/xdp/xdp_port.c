@@ -188,7 +188,7 @@ static void sweep(void)
 	}
 }
 
-static struct xdp_port *get(const struct xdp *xdp)
+static int get(const struct xdp *xdp, struct xdp_port **found)
 {
 	char key[RESOURCE_KEY];
 	struct xdp_port *port;
@@ -200,26 +200,27 @@ static struct xdp_port *get(const struct xdp *xdp)
 	if (port == NULL) {
 		fd = resource_open(key);
 		port = fd >= 0 ? port_new(xdp, fd) : NULL;
+		if (port == NULL)
+			return fd < 0 ? fd : -ENOMEM;
 	} else if (port->rx_slots != xdp->rx_ring || port->tx_slots != xdp->tx_ring || port->busy_poll != xdp->busy_poll ||
 		port->receive != xdp->receive) {
-		nf_fail(EBUSY, "app '%s': rx_ring, tx_ring, busy_poll and receive of queue %u of '%s' cannot change while it "
+		return nf_fail(EINVAL, "app '%s': rx_ring, tx_ring, busy_poll and receive of queue %u of '%s' cannot change while it "
 			"runs; take the app out with one reload, bring it back with the next", xdp->app.name, xdp->queue,
 			xdp->interface);
-		return NULL;
 	}
-	if (port != NULL)
-		port->instances++;
-	return port;
+	port->instances++;
+	*found = port;
+	return 0;
 }
 
-struct xdp_port *xdp_port_get(const struct xdp *xdp)
+int xdp_port_get(const struct xdp *xdp, struct xdp_port **port)
 {
-	struct xdp_port *port;
+	int code;
 
 	pthread_mutex_lock(&lock);
-	port = get(xdp);
+	code = get(xdp, port);
 	pthread_mutex_unlock(&lock);
-	return port;
+	return code;
 }
 
 void xdp_port_put(struct xdp_port *port)

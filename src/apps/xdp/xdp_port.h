@@ -46,8 +46,8 @@ struct xdp_port {
 };
 
 /* The port of a key in this process, or a new one whose socket the supervisor opens. Not the packet thread.
- *   gives: NULL with nf_error(): it cannot be opened, or is there with other rings than the app wants */
-struct xdp_port *xdp_port_get(const struct xdp *xdp);
+ *   fails: -EINVAL with nf_error(): it is there with other rings than the app wants; -errno: it cannot be opened, now */
+int xdp_port_get(const struct xdp *xdp, struct xdp_port **port) __attribute__((warn_unused_result));
 /* One instance less needs it: with the last one it is closed, and freed when it is empty. Not the packet thread. */
 void xdp_port_put(struct xdp_port *port);
 

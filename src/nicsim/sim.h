@@ -272,6 +272,8 @@ const void *sim_dma_peek(uint64_t address);
 bool sim_dma_read(struct sim_card *card, uint64_t address, void *to, uint32_t length, const char *what);
 bool sim_dma_write(struct sim_card *card, uint64_t address, const void *from, uint32_t length, const char *what);
 
+void sim_dma_begin(void);
+
 /* See which drivers came and went; at most every millisecond. */
 void sim_dma_watch(struct sim *sim);
 

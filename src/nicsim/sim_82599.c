@@ -85,7 +85,7 @@ static void write_txdctl(struct sim_queue *queue, uint32_t value)
 
 static void write_queue(struct sim_card *card, uint16_t id, uint32_t n, uint32_t value, const char *name)
 {
-	struct sim_queue *receive = &card->receive[n], *transmit = &card->transmit[n];
+	struct sim_queue *receive = &card->receive[n % SIM_QUEUES], *transmit = &card->transmit[n % SIM_QUEUES];
 
 	switch (id) {
 	case R_RDBAL: case R_RDBAH: case R_RDLEN: case R_RDH: case R_SRRCTL:

@@ -7,6 +7,7 @@
 #include "nicsim/sim_driver.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -15,7 +16,7 @@
 enum {
 	AREAS = 4096, SLOTS = 1 << 17, CACHE = 1024,
 	ORDINARY_MOST = 256 << 20,      /* bytes of a mapping of ordinary pages that are looked at */
-	WATCH_NS = 1000000, LOOK_NS = 100000000
+	WATCH_NS = 1000000, LOOK_NS = 100000000, MISSED_NS = 50000000
 };
 
 #define HUGETLBFS 0x958458f6            /* f_type */
@@ -163,6 +164,29 @@ static void look(const struct sim *sim, bool processes)
 	looked_ns = sim->now_ns;
 }
 
+/* A driver has cut a file that is mapped here: put memory of nobody in its place. */
+static void on_cut(int number, siginfo_t *info, void *context)
+{
+	uintptr_t fault = (uintptr_t)info->si_addr;
+
+	(void)context;
+	for (uint32_t i = 0; i < area_count; i++) {
+		uintptr_t from = (uintptr_t)area[i].at, page = area[i].is_huge ? SIM_HUGE : SIM_PAGE;
+
+		if (fault >= from && fault < from + area[i].bytes &&
+		    mmap((void *)(fault & ~(page - 1)), page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
+			return;
+	}
+	signal(number, SIG_DFL);
+}
+
+void sim_dma_begin(void)
+{
+	struct sigaction action = { .sa_sigaction = on_cut, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGBUS, &action, NULL);
+}
+
 void sim_dma_watch(struct sim *sim)
 {
 	if (sim->now_ns - watched_ns < WATCH_NS)
@@ -193,33 +217,37 @@ const void *sim_dma_peek(uint64_t address)
 	return c->key == address / SIM_HUGE + 1 ? c->at + address % SIM_HUGE : lookup(address, &is_huge);
 }
 
-/* An address that is not known: look again, at most once in a while for addresses that are not there. */
+/* Why is nothing at an address? cost: milliseconds */
+static enum sim_rule reason(uint64_t address)
+{
+	return sim_driver_has_virtual(address) ? SIM_RULE_DMA_VIRTUAL : sim_driver_has_private(address) ? SIM_RULE_DMA_PRIVATE :
+		SIM_RULE_DMA_UNMAPPED;
+}
+
+/* An address that is not known: look again, but at most once in a while for one that is not there. */
 static uint8_t *search(struct sim_card *card, uint64_t address, const char *what)
 {
-	static uint64_t missed, missed_ns;
-	bool is_huge;
+	static uint64_t missed = UINT64_MAX, missed_ns;
+	static enum sim_rule missed_rule;
+	bool is_huge, is_new = missed != address / SIM_HUGE || card->sim->now_ns - missed_ns > MISSED_NS;
 	uint8_t *at = lookup(address, &is_huge);
 
-	if (at == NULL && (missed != address / SIM_HUGE || card->sim->now_ns - missed_ns > WATCH_NS * 50ULL)) {
+	if (at == NULL && is_new) {
 		look(card->sim, true);
 		at = lookup(address, &is_huge);
-		if (at == NULL) {
-			missed = address / SIM_HUGE;
-			missed_ns = card->sim->now_ns;
-		}
 	}
 	if (at != NULL) {
 		if (!is_huge)
 			sim_judge(card, SIM_RULE_DMA_ORDINARY, "%s at 0x%llx", what, (unsigned long long)address);
 		return at;
 	}
-	if (sim_driver_has_virtual(address))
-		sim_judge(card, SIM_RULE_DMA_VIRTUAL, "%s at 0x%llx", what, (unsigned long long)address);
-	else if (sim_driver_has_private(address))
-		sim_judge(card, SIM_RULE_DMA_PRIVATE, "%s at 0x%llx", what, (unsigned long long)address);
-	else
-		sim_judge(card, SIM_RULE_DMA_UNMAPPED, "%s at 0x%llx, %u processes have the registers mapped", what,
-			(unsigned long long)address, sim_driver_count());
+	if (is_new) {
+		missed = address / SIM_HUGE;
+		missed_ns = card->sim->now_ns;
+		missed_rule = reason(address);
+	}
+	sim_judge(card, missed_rule, "%s at 0x%llx, %u processes have the registers mapped", what, (unsigned long long)address,
+		sim_driver_count());
 	return NULL;
 }
 

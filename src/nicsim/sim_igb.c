@@ -68,7 +68,7 @@ static void configure_write_back(struct sim_queue *queue)
 
 static void write_queue(struct sim_card *card, uint16_t id, uint32_t n, uint32_t value, const char *name)
 {
-	struct sim_queue *receive = &card->receive[n], *transmit = &card->transmit[n];
+	struct sim_queue *receive = &card->receive[n % SIM_QUEUES], *transmit = &card->transmit[n % SIM_QUEUES];
 	bool wants = value & SIM_ENABLE;
 
 	switch (id) {

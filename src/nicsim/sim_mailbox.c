@@ -9,7 +9,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { DEAD_ROUNDS = 256 };             /* idle rounds after which a holder that is dead is looked for */
+enum {
+	DEAD_ROUNDS = 64,               /* rounds after which a holder that is dead is looked for */
+	DEAD_NS = 200000000
+};
 
 void sim_mailbox_path(const struct sim *sim, char *path, size_t size)
 {
@@ -112,14 +115,21 @@ static bool answer(struct sim_card *card, struct sim_mailbox_card *m)
 	return true;
 }
 
-/* A thread that died while it had the mailbox: nobody else would ever get it. */
-static void free_dead(struct sim_mailbox_card *m)
+/* A thread that died while it had the mailbox: nobody else would ever get it. Threads of other PID namespaces are not known here,
+ * but hold it for a moment only. */
+static void free_dead(const struct sim *sim, struct sim_mailbox_card *m)
 {
-	uint32_t owner = __atomic_load_n(&m->owner, __ATOMIC_ACQUIRE);
+	static struct { uint32_t owner; uint64_t since_ns; } held[SIM_MAILBOX_CARDS];
+	uint32_t i = (uint32_t)(m - sim->mailbox->card), owner = __atomic_load_n(&m->owner, __ATOMIC_ACQUIRE);
 	char path[32];
 
+	if (owner == 0 || owner != held[i].owner) {
+		held[i].owner = owner;
+		held[i].since_ns = sim->now_ns;
+		return;
+	}
 	snprintf(path, sizeof(path), "/proc/%u", owner);
-	if (owner == 0 || access(path, F_OK) == 0)
+	if (sim->now_ns - held[i].since_ns < DEAD_NS || access(path, F_OK) == 0)
 		return;
 	__atomic_store_n(&m->state, SIM_MAILBOX_FREE, __ATOMIC_RELAXED);
 	__atomic_compare_exchange_n(&m->owner, &owner, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
@@ -128,13 +138,13 @@ static void free_dead(struct sim_mailbox_card *m)
 
 bool sim_mailbox_step(struct sim *sim)
 {
+	uint32_t beat = __atomic_add_fetch(&sim->mailbox->beat, 1, __ATOMIC_RELAXED);
 	bool found = false;
 
-	__atomic_fetch_add(&sim->mailbox->beat, 1, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < sim->card_count; i++) {
 		found |= answer(&sim->card[i], &sim->mailbox->card[i]);
-		if (sim->idle_loops % DEAD_ROUNDS == DEAD_ROUNDS - 1)
-			free_dead(&sim->mailbox->card[i]);
+		if (beat % DEAD_ROUNDS == 0)
+			free_dead(sim, &sim->mailbox->card[i]);
 	}
 	return found;
 }

@@ -335,7 +335,11 @@ enum sim_arrival sim_receive(struct sim_card *card, const uint8_t *data, uint32_
 	const struct sim_kind *kind = card->kind;
 	struct sim_frame frame;
 
-	if (!card->link || card->faults.vanished || length < 14 || length > SIM_FRAME - SIM_FCS) {
+	if (length < 14 || length > SIM_FRAME - SIM_FCS) {
+		card->counts.length_errors++;
+		return SIM_LOST;
+	}
+	if (!card->link || card->faults.vanished) {
 		card->counts.not_ready++;
 		return SIM_LOST;
 	}

@@ -1,6 +1,8 @@
 /* sim_ring -- what receive and transmit queues have in common: being enabled, heads and tails. */
 #include "nicsim/sim.h"
 
+enum { LENGTH_BITS = 0xfffff };         /* that RDLEN and TDLEN have */
+
 static const char *direction(const struct sim_queue *queue)
 {
 	return queue->is_transmit ? "transmit" : "receive";
@@ -21,7 +23,7 @@ static void check_ring(const struct sim_queue *queue, uint32_t bytes)
 	if (queue->base % 128 != 0)
 		sim_judge(queue->card, SIM_RULE_RING_MISALIGNED, "%s queue %u at 0x%llx", direction(queue), queue->number,
 			(unsigned long long)queue->base);
-	if (bytes == 0 || bytes % 128 != 0 || bytes > 1 << 20)
+	if (bytes == 0 || bytes % 128 != 0)
 		sim_judge(queue->card, SIM_RULE_RING_LENGTH, "%s queue %u: %u bytes", direction(queue), queue->number, bytes);
 }
 
@@ -45,7 +47,7 @@ static void reset_tail(struct sim_queue *queue)
 static void enable(struct sim_queue *queue)
 {
 	struct sim_card *card = queue->card;
-	uint32_t bytes = sim_get(card, queue->at + SIM_LENGTH);
+	uint32_t bytes = sim_get(card, queue->at + SIM_LENGTH) & LENGTH_BITS;
 
 	queue->wanted = false;
 	queue->enabled = true;

@@ -3,7 +3,7 @@
 
 #include "lib/lib.h"
 
-enum { RETRY_NS = 1000000 };
+enum { RETRY_NS = 1000000, LEAST = 60 };
 
 static struct sim_wire wires[SIM_CARDS];
 
@@ -184,10 +184,18 @@ static void bring(struct sim_wire *wire)
 	uint64_t not_ready = card->counts.not_ready;
 	uint32_t length;
 
-	if (wire->kind == SIM_WIRE_CAPTURE)
+	if (wire->kind == SIM_WIRE_CAPTURE) {
 		data = sim_capture_next(wire, &length);
-	else
+		/* On a wire no frame is shorter. */
+		if (length < LEAST) {
+			memset(frame, 0, LEAST);
+			memcpy(frame, data, length);
+			data = frame;
+			length = LEAST;
+		}
+	} else {
 		length = sim_generator_frame(wire, frame);
+	}
 	sim_receive(card, data, length, false);
 	if (card->counts.not_ready != not_ready) {
 		wire->retry_ns = card->sim->now_ns + RETRY_NS;

@@ -13,6 +13,7 @@ typedef struct pcap pcap_t;
 pcap_t *pcap_open_dead(int link_type, int snaplen);
 int pcap_compile(pcap_t *pcap, struct bpf_program *program, const char *text, int optimize, unsigned netmask);
 void pcap_freecode(struct bpf_program *program);
+void pcap_close(pcap_t *pcap);
 ]])
 
 local EXPRESSIONS, PROGRAMS, MUTATIONS, PAIRS = 20000, 20000, 2, 1000000
@@ -269,4 +270,6 @@ function TestEqual:testPrograms()
   print(("%d random programs, %d pairs, %d matches"):format(done, pairs_seen - before, matches - matches_before))
 end
 
-os.exit(lu.LuaUnit.run())
+local code = lu.LuaUnit.run()
+ffi.C.pcap_close(pcap)
+os.exit(code)

@@ -224,11 +224,31 @@ struct flow *flow_table_find(const struct flow_table *table, const struct flow_k
 	}
 }
 
+/* Where in the order the half-open flow of a random number stands. */
+static const uint32_t *lot(const struct flow_table *table, uint32_t random)
+{
+	return &table->order[(uint64_t)random * table->half_open >> 32];
+}
+
 struct flow *flow_table_victim(const struct flow_table *table, uint32_t random)
 {
 	if (table->half_open == 0 || (table->half_open < table->half_open_most && table->used < table->capacity))
 		return NULL;
-	return &table->flow[table->order[(uint64_t)random * table->half_open >> 32]];
+	return &table->flow[*lot(table, random)];
+}
+
+void flow_table_prefetch_victim(const struct flow_table *table, uint32_t random, uint32_t step)
+{
+	const uint32_t *number = lot(table, random);
+
+	if (step == 0) {
+		__builtin_prefetch(number, 1);
+	} else if (step == 1) {
+		__builtin_prefetch(&table->flow[*number], 1);
+		__builtin_prefetch(&table->place[*number], 1);
+	} else {
+		flow_table_prefetch(table, flow_table_hash(table, &table->flow[*number].key));
+	}
 }
 
 /* Exchange two places of the order. */

@@ -118,6 +118,11 @@ struct flow *flow_table_find(const struct flow_table *table, const struct flow_k
  *   random: any number, a new one each time */
 struct flow *flow_table_victim(const struct flow_table *table, uint32_t random);
 
+/* Have fetched what it takes to find the victim of a number and to take it out, some victims beforehand, in three steps: 0: which flow
+ * it is; 1: the flow, when step 0 was some time ago; 2: its bucket, when step 1 was. In a flood there is a victim for each packet.
+ *   needs: a half-open flow */
+void flow_table_prefetch_victim(const struct flow_table *table, uint32_t random, uint32_t step);
+
 /* Add a half-open flow; the caller fills in all but its key.
  *   needs: the key is not in the table
  *   fails: NULL when the table is full, or the half-open ones have reached their limit; nothing is changed */

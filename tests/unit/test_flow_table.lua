@@ -249,7 +249,9 @@ function TestFlowTable:testAgainstAModel()
       end
       local action = math.random(1, 10)
       if flow == nil then
-        local victim = nf.flow_table_victim(t, math.random(0, 4294967295))
+        local lot = math.random(0, 4294967295)
+        if half > 0 then for prefetch = 0, 2 do nf.flow_table_prefetch_victim(t, lot, prefetch) end end
+        local victim = nf.flow_table_victim(t, lot)
         lu.assertEquals(victim ~= nil, half > 0 and (half >= size[2] or used == size[1]))
         if victim ~= nil then
           lu.assertFalse(model[victim.data[3]].settled)

@@ -139,6 +139,7 @@ static void conntrack_commit(struct app *app, struct app *old)
 	set_now(c);
 	if (old != NULL)
 		take_over(c, (struct conntrack *)old);
+	conntrack_table_draw(c);
 	conntrack_table_limit(c);
 	set_timeouts(c, c->table);
 	if (c->older != NULL)

@@ -53,6 +53,7 @@ struct conntrack_datagram {
 	uint64_t name;                  /* frame->datagram; 0: none */
 	uint32_t seen_ms, unused;
 };
+enum { CONNTRACK_LOTS = 16 };
 enum { CONNTRACK_WAYS = 4 };            /* datagrams among which a name may stand: one cache line */
 
 struct conntrack {
@@ -68,6 +69,8 @@ struct conntrack {
 	uint32_t now_ms;
 	uint32_t timeout_ms[CONNTRACK_TIMEOUTS];
 	struct random random;
+	uint32_t lot[CONNTRACK_LOTS];   /* random numbers of the next half-open flows that go; the next one is lot[drawn % CONNTRACK_LOTS] */
+	uint32_t drawn;
 	struct conntrack_datagram *datagram;
 	uint32_t datagram_mask;         /* of the sets of CONNTRACK_WAYS */
 	struct job dispose;             /* frees `spent`, outside the packet thread */
@@ -100,6 +103,9 @@ static inline struct flow *conntrack_find(struct conntrack *c, const struct flow
 		return conntrack_find_rare(c, key, hash, flow);
 	return flow;
 }
+
+/* Draw the first random numbers; needs: random. */
+void conntrack_table_draw(struct conntrack *c);
 
 /* Open a flow from the inside, half-open; another half-open one goes when there is no room. NULL: there is none left. */
 struct flow *conntrack_open(struct conntrack *c, const struct conntrack_frame *frame, enum conntrack_timeout timeout);

@@ -16,15 +16,26 @@ static void take_out_silent(struct conntrack *c, struct flow_table *table, struc
 	flow_table_remove(table, flow);
 }
 
-/* Make room for one more flow, at the cost of a half-open one if need be. */
+void conntrack_table_draw(struct conntrack *c)
+{
+	for (uint32_t i = 0; i < CONNTRACK_LOTS; i++)
+		c->lot[i] = (uint32_t)(random_u64(&c->random) >> 32);
+}
+
+/* Make room for one more flow, at the cost of a half-open one if need be. What the next ones to go lie in is fetched beforehand. */
 static void make_room(struct conntrack *c)
 {
-	struct flow *victim = flow_table_victim(c->table, (uint32_t)(random_u64(&c->random) >> 32));
+	uint32_t *number = &c->lot[c->drawn % CONNTRACK_LOTS];
+	struct flow *victim = flow_table_victim(c->table, *number);
 
-	if (victim != NULL) {
-		c->app.counter[EVICTED]++;
-		flow_table_remove(c->table, victim);
-	}
+	if (victim == NULL)
+		return;
+	for (uint32_t step = 0; step < 3; step++)
+		flow_table_prefetch_victim(c->table, c->lot[(c->drawn + CONNTRACK_LOTS - 1 - 5 * step) % CONNTRACK_LOTS], step);
+	*number = (uint32_t)(random_u64(&c->random) >> 32);
+	c->drawn++;
+	c->app.counter[EVICTED]++;
+	flow_table_remove(c->table, victim);
 }
 
 /* Move a flow from the older table. One that finds no room is gone: NULL. A half-open one displaces none. */

@@ -11,6 +11,8 @@ int socketpair(int domain, int type, int protocol, int fds[2]);
 int dup(int fd);
 int close(int fd);
 int geteuid(void);
+int socket(int domain, int type, int protocol);
+int bpf_map_create(int type, const char *name, uint32_t key_size, uint32_t value_size, uint32_t max_entries, const void *options);
 intptr_t send(int fd, const void *data, size_t length, int flags);
 intptr_t recv(int fd, void *data, size_t length, int flags);
 ]])
@@ -132,6 +134,16 @@ function M.can_make()
         :format(ffi.C.getpid(), ffi.C.getpid(), ffi.C.getpid())) == 0
   end
   return answer
+end
+
+-- May it open XDP sockets and load programs, too?
+function M.can_xdp()
+  local AF_XDP, SOCK_RAW, XSKMAP = 44, 3, 17
+  local fd = ffi.C.socket(AF_XDP, SOCK_RAW, 0)
+  local map = ffi.C.bpf_map_create(XSKMAP, "nf_test", 4, 4, 4, nil)
+  if fd >= 0 then ffi.C.close(fd) end
+  if map >= 0 then ffi.C.close(map) end
+  return fd >= 0 and map >= 0 and M.can_make()
 end
 
 -- Namespaces of this test: made with names that nobody else uses, deleted by M.clean.

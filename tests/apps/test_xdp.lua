@@ -22,7 +22,7 @@ local function make(interface, more)
 end
 
 function TestXdpApp:setUp()
-  if not netdev.can_make() then lu.skip("needs root and network namespaces") end
+  if not netdev.can_xdp() then lu.skip("needs root, network namespaces and XDP sockets") end
   netdev.memory()
   nf.clock_set_real()
   namespace = netdev.namespace("x")

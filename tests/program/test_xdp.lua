@@ -96,7 +96,7 @@ local BOTH = '"a -> b", "b -> a"'
 TestXdp = {}
 
 function TestXdp:setUp()
-  if not netdev.can_make() then lu.skip("needs root and network namespaces") end
+  if not netdev.can_xdp() then lu.skip("needs root, network namespaces and XDP sockets") end
   if support.run("command -v iperf3") == "" or support.run("command -v ethtool") == "" then lu.skip("needs iperf3 and ethtool") end
   left, far, right = netdev.namespace("l"), netdev.namespace("m"), netdev.namespace("r")
   pair(left, "xl", "10.8.0.1")
@@ -322,6 +322,26 @@ function TestXdp:testPortsComeGoAndMove()
     lu.assertStrContains(text, wanted)
   end
   lu.assertTrue(pings(left, "10.8.0.2"))
+  stop()
+end
+
+-- The supervisor keeps the right to load programs only when it needs it; workers have none.
+function TestXdp:testPrivilege()
+  local function may_load(pid)
+    local set = support.read("/proc/" .. pid .. "/status"):match("CapEff:%s*(%x+)")
+    return math.floor(tonumber(set:sub(-12), 16) / 2 ^ 39) % 2 == 1, tonumber(set, 16) ~= 0
+  end
+  local ports = ("a = %s, b = %s"):format(xdp("xl"), xdp("xr"))
+  start(graph(ports, BOTH))
+  lu.assertTrue(may_load(running.pid))
+  lu.assertEquals({ may_load(worker_pid()) }, { false, false })
+  stop()
+  start(graph(([[t = { "tap.tap", name = "port9", namespace = "%s" }, s = { "basic.sink" }]]):format(far), '"t -> s"'))
+  lu.assertFalse(may_load(running.pid))
+  graph(ports, BOTH)
+  local text, code = nf("reload " .. name)
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(text, "no app used XDP at the start, and nf gave up the capability to load programs into the kernel (cap_bpf); start nf anew")
   stop()
 end
 

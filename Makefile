@@ -206,6 +206,7 @@ SOURCES := \
 	src/apps/vlan/untag.c \
 	src/apps/xdp/xdp.c \
 	src/apps/xdp/xdp_emit.c \
+	src/apps/xdp/xdp_life.c \
 	src/apps/xdp/xdp_open.c \
 	src/apps/xdp/xdp_port.c \
 	src/apps/xdp/xdp_program.c \

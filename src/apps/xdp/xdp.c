@@ -8,9 +8,7 @@
 
 enum {
 	FRAME_NS = 67,                  /* time of the shortest frame at 10 Gb/s */
-	LOOK_NS = 100000000,            /* how often the kernel's counters are read, and whether the interface is there */
-	RETRY_FIRST_NS = 50000000,      /* an interface that is made anew is used at once, ... */
-	RETRY_MOST_NS = 2000000000      /* ... one that stays away costs an attempt each two seconds */
+	LOOK_NS = 100000000             /* how often the kernel's counters are read, and whether the interface is there */
 };
 
 static const struct param params[] = {
@@ -103,172 +101,6 @@ static void xdp_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
 	holds[PACKET_STANDARD] = (xdp->receive ? xdp->rx_ring * 2 : 0) + xdp->tx_ring + BURST;
 }
 
-/* Open it, not in the packet thread: the program first, which an interface that was made anew has lost. */
-static int open_port(const struct xdp *xdp, struct xdp_port **port)
-{
-	char key[RESOURCE_KEY];
-	int link;
-
-	if (xdp->receive) {
-		xdp_program_key(xdp, key, sizeof(key));
-		link = resource_open(key);
-		if (link < 0)
-			return link;
-		close(link);            /* the supervisor holds it */
-	}
-	return xdp_port_get(xdp, port);
-}
-
-static void open_again(struct job *job)
-{
-	struct xdp_opening *opening = (struct xdp_opening *)job;
-
-	if (opening->spent != NULL)
-		xdp_port_put(opening->spent);
-	opening->spent = NULL;
-	if (opening->dead != NULL) {
-		log_warn("app '%s': its interface '%s' is gone; trying to open it again", opening->xdp->app.name,
-			opening->xdp->interface);
-		xdp_port_close(opening->dead);
-	}
-	if (open_port(opening->xdp, &opening->made) == 0)
-		log_warn("app '%s': queue %u of '%s' is open again", opening->xdp->app.name, opening->xdp->queue,
-			opening->xdp->interface);
-}
-
-/* Of this worker, packet thread: the instances that run, and ports that a reload has taken out of the graph. To close a socket takes
- * so long that other ports would overflow: the house-keeping thread does it, and the first of the instances that go on takes the
- * packets back. Only when none goes on it is done at once. */
-static struct xdp *running;
-static struct xdp_port *leaving;
-
-static void stop_running(struct xdp *xdp)
-{
-	struct xdp **place = &running;
-
-	while (*place != NULL && *place != xdp)
-		place = &(*place)->running_next;
-	if (*place == xdp)
-		*place = xdp->running_next;
-}
-
-/* Take back what closed ports had. at_once: close them first. */
-static void clear_leaving(struct xdp *xdp, bool at_once)
-{
-	struct xdp_port **place = &leaving;
-
-	while (*place != NULL) {
-		struct xdp_port *port = *place;
-
-		if (at_once)
-			xdp_port_close(port);
-		if (xdp_port_is_closed(port)) {
-			/* Once it is empty the other thread may free it. */
-			*place = port->leaves_next;
-			xdp_port_clear(port, &xdp->app, app_reason(&xdp->app, APP_REASON_STOP));
-		} else {
-			place = &port->leaves_next;
-		}
-	}
-}
-
-/* It is not there now: look again a little later. */
-static void go_down(struct xdp *xdp)
-{
-	xdp->app.down = true;
-	xdp->retry_ns = RETRY_FIRST_NS;
-	xdp->retry_at = clock_now() + xdp->retry_ns;
-}
-
-/* Take back what the kernel had of a port that is closed. */
-static void bury(struct xdp *xdp)
-{
-	struct xdp_opening *opening = &xdp->opening;
-
-	if (opening->dead == NULL)
-		return;
-	xdp_port_clear(opening->dead, &xdp->app, XDP_REASON_DOWN);
-	opening->spent = opening->dead;
-	opening->dead = NULL;
-}
-
-static int xdp_prepare(struct app *app, const struct app *old)
-{
-	struct xdp *xdp = (struct xdp *)app;
-	int code;
-
-	(void)old;
-	xdp->opening = (struct xdp_opening){ .job.run = open_again, .xdp = xdp };
-	code = open_port(xdp, &xdp->port);
-	if (code == -EINVAL)
-		return code;
-	if (code < 0) {
-		/* The supervisor opened it a moment ago, or another worker has it until the reload is done. */
-		log_warn("%s; trying again", nf_error());
-		go_down(xdp);
-	}
-	return 0;
-}
-
-static void xdp_commit(struct app *app, struct app *old)
-{
-	struct xdp *xdp = (struct xdp *)app, *before = (struct xdp *)old;
-
-	xdp->running_next = running;
-	running = xdp;
-	if (xdp->port != NULL && xdp->port->lost) {
-		/* Since it was prepared; the instance before takes back what the kernel had. */
-		xdp->opening.spent = xdp->port;
-		xdp->port = NULL;
-		go_down(xdp);
-	}
-	if (xdp->port != NULL)
-		xdp->port->user = app;
-	if (before == NULL)
-		return;
-	xdp->pending = before->pending;
-	xdp->cut = before->cut;
-	xdp->next = before->next;
-	before->pending = NULL;
-}
-
-static void xdp_stop(struct app *app)
-{
-	struct xdp *xdp = (struct xdp *)app;
-	struct xdp_port *port = xdp->port;
-
-	if (xdp->pending != NULL)
-		app_drop(app, app_reason(app, APP_REASON_STOP), xdp->pending);
-	xdp->pending = NULL;
-	if (xdp->opening.dead != NULL) {
-		job_wait(&xdp->opening.job);
-		xdp_port_close(xdp->opening.dead);
-		bury(xdp);
-	}
-	stop_running(xdp);
-	if (port != NULL && port->user == app) {        /* else another instance goes on with it */
-		xdp_port_kick_send(port);
-		app->sent += xdp_port_complete(port);
-		port->leaves_next = leaving;
-		leaving = port;
-	}
-	if (running == NULL)
-		clear_leaving(xdp, true);
-}
-
-static void xdp_retire(struct app *app)
-{
-	struct xdp *xdp = (struct xdp *)app;
-
-	job_wait(&xdp->opening.job);
-	if (xdp->opening.spent != NULL)
-		xdp_port_put(xdp->opening.spent);
-	if (xdp->opening.made != NULL)
-		xdp_port_put(xdp->opening.made);
-	if (xdp->port != NULL)
-		xdp_port_put(xdp->port);
-}
-
 static void xdp_link(struct app *app)
 {
 	const struct xdp *xdp = (const struct xdp *)app;
@@ -277,29 +109,6 @@ static void xdp_link(struct app *app)
 	if (app->ended && xdp->receive)
 		log_warn("app '%s': what arrives on '%s' is lost, as the output is not linked; receive = false leaves it to the "
 			"kernel", app->name, xdp->interface);
-}
-
-/* The interface is gone. What the kernel has of packets is ours again when the socket is closed, which the job does. */
-static void lose(struct xdp *xdp)
-{
-	xdp->app.sent += xdp_port_complete(xdp->port);
-	xdp->app.counter[XDP_COUNT_LOST]++;
-	xdp->port->lost = true;
-	xdp->opening.dead = xdp->port;
-	xdp->port = NULL;
-	go_down(xdp);
-	xdp->retry_at = clock_now();
-}
-
-bool xdp_check_call(struct xdp *xdp, int code)
-{
-	if (code == 0)
-		return true;
-	xdp->app.counter[XDP_COUNT_WAKEUPS]++;
-	if (code != -ENXIO)
-		return true;
-	lose(xdp);
-	return false;
 }
 
 /* Add what the kernel has counted since the last look. */
@@ -320,47 +129,22 @@ static void count_kernel(struct xdp *xdp)
 	*seen = now;
 }
 
-/* While it is down: take over what the job has opened, or ask again. */
-static void reopen(struct xdp *xdp)
-{
-	struct xdp_opening *opening = &xdp->opening;
-
-	if (job_finished(&opening->job)) {
-		bury(xdp);
-		if (opening->made != NULL) {
-			xdp->port = opening->made;
-			opening->made = NULL;
-			xdp->port->user = &xdp->app;
-			xdp->app.down = false;
-			xdp->app.counter[XDP_COUNT_REOPENED]++;
-			return;
-		}
-		xdp->retry_at = clock_now() + xdp->retry_ns;
-		xdp->retry_ns = xdp->retry_ns * 2 < RETRY_MOST_NS ? xdp->retry_ns * 2 : RETRY_MOST_NS;
-	}
-	if (job_is_idle(&opening->job) && clock_now() >= xdp->retry_at)
-		job_submit(&opening->job);
-}
-
 static void xdp_tick(struct app *app)
 {
 	struct xdp *xdp = (struct xdp *)app;
 
-	if (xdp == running && leaving != NULL)
-		clear_leaving(xdp, false);
-	if (app->down) {
-		reopen(xdp);
+	xdp_life_tick(xdp);
+	if (app->down)
 		return;
-	}
 	app->sent += xdp_port_complete(xdp->port);
 	if (clock_now() >= xdp->look_at) {
 		xdp->look_at = clock_now() + LOOK_NS;
 		count_kernel(xdp);
 		/* The same call that sends tells whether the interface is there. */
 		if (sendto(xdp->port->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno == ENXIO)
-			lose(xdp);
+			xdp_life_lose(xdp);
 	} else if (xdp_port_unsent(xdp->port)) {
-		xdp_check_call(xdp, xdp_port_kick_send(xdp->port));
+		xdp_life_call(xdp, xdp_port_kick_send(xdp->port));
 	}
 	/* What is left of a GSO frame goes on, also when nothing comes behind it. */
 	if (xdp->pending != NULL && xdp->port != NULL)
@@ -370,26 +154,13 @@ static void xdp_tick(struct app *app)
 static uint32_t xdp_held(const struct app *app)
 {
 	const struct xdp *xdp = (const struct xdp *)app;
-	uint32_t held = xdp->pending != NULL ? 1 : 0;
 
-	for (const struct xdp_port *port = xdp == running ? leaving : NULL; port != NULL; port = port->leaves_next)
-		held += xdp_away_walk(&port->sending);
-	if (xdp->opening.dead != NULL)
-		held += xdp_away_walk(&xdp->opening.dead->sending);
-	return xdp->port != NULL ? held + xdp_away_walk(&xdp->port->sending) : held;
+	return xdp_life_sending(xdp) + (xdp->pending != NULL ? 1 : 0);
 }
 
 static uint32_t xdp_posted(const struct app *app)
 {
-	const struct xdp *xdp = (const struct xdp *)app;
-
-	uint32_t posted = 0;
-
-	for (const struct xdp_port *port = xdp == running ? leaving : NULL; port != NULL; port = port->leaves_next)
-		posted += xdp_away_walk(&port->posted);
-	if (xdp->opening.dead != NULL)
-		posted += xdp_away_walk(&xdp->opening.dead->posted);
-	return xdp->port != NULL ? posted + xdp_away_walk(&xdp->port->posted) : posted;
+	return xdp_life_posted((const struct xdp *)app);
 }
 
 static int xdp_event_fd(const struct app *app)
@@ -418,7 +189,7 @@ static void xdp_pull(struct app *app)
 	app->received += n;
 	link_send_burst(app->output[0], burst, n);
 	if (n < BURST)
-		xdp_check_call(xdp, xdp_port_kick_receive(xdp->port));
+		xdp_life_call(xdp, xdp_port_kick_receive(xdp->port));
 }
 
 static void xdp_push(struct app *app)
@@ -457,11 +228,11 @@ const struct app_class xdp_xdp_class = {
 	.quiesce = xdp_quiesce,
 	.close = xdp_close,
 	.holds = xdp_holds,
-	.prepare = xdp_prepare,
-	.commit = xdp_commit,
-	.abort = xdp_retire,
-	.stop = xdp_stop,
-	.retire = xdp_retire,
+	.prepare = xdp_life_prepare,
+	.commit = xdp_life_commit,
+	.abort = xdp_life_retire,
+	.stop = xdp_life_stop,
+	.retire = xdp_life_retire,
 	.link = xdp_link,
 	.pull = xdp_pull,
 	.push = xdp_push,

@@ -1,6 +1,7 @@
 #pragma once
 /* xdp -- what the parts of xdp.xdp share. In the supervisor xdp_open.c makes sockets and xdp_program.c attaches the program; in the
- * worker xdp_port.c moves packets through a socket's rings; xdp.c is the app, xdp_send.c its sending half.
+ * worker xdp_port.c moves packets through a socket's rings; xdp.c is the app, xdp_send.c its sending half,
+ * xdp_life.c how it gets and loses its port.
  *
  *      supervisor                                          worker
  *      "xdp:IFACE"    program, map and bpf_link            asks for it when the interface was made anew
@@ -76,9 +77,19 @@ void xdp_socket_key(const struct xdp *xdp, char *key, size_t size);
 void xdp_send_waiting(struct xdp *xdp);
 /* Drop what waits: the interface is down or gone. */
 void xdp_send_drop(struct xdp *xdp);
-/* What came of a call to the kernel: count it; find out whether the interface is still there. gives: false when it is gone, and with
- * it the port */
-bool xdp_check_call(struct xdp *xdp, int code);
+
+/* xdp_life.c. The class's functions of these names, but lose: the interface is gone; tick: take back packets of closed ports, open
+ * again; call: what came of a call to the kernel: count it, and give false when it said that the interface is gone, and with it the
+ * port. sending and posted: what the kernel has, walked. */
+int xdp_life_prepare(struct app *app, const struct app *old);
+void xdp_life_commit(struct app *app, struct app *old);
+void xdp_life_stop(struct app *app);
+void xdp_life_retire(struct app *app);
+void xdp_life_tick(struct xdp *xdp);
+void xdp_life_lose(struct xdp *xdp);
+bool xdp_life_call(struct xdp *xdp, int code);
+uint32_t xdp_life_sending(const struct xdp *xdp);
+uint32_t xdp_life_posted(const struct xdp *xdp);
 
 /* class->open, is_open, adopt, quiesce and close; supervisor. */
 int xdp_open(const struct app *app, const char *key);

@@ -138,7 +138,7 @@ void xdp_send_waiting(struct xdp *xdp)
 	xdp_port_send(xdp->port, burst, n);
 	for (int i = 0; i < KICKS && xdp_port_unsent(xdp->port) && (code == 0 || code == 1 || code == -EAGAIN); i++) {
 		code = xdp_port_kick_send(xdp->port);
-		if (!xdp_check_call(xdp, code))
+		if (!xdp_life_call(xdp, code))
 			return;
 		if (code == 0)
 			break;          /* the driver goes on by itself */

@@ -121,6 +121,24 @@ function TestFaults:testATidyDriverMayGo()
   lu.assertStrContains(finish(), "nicsim: no violation")
 end
 
+-- Every kind of instruction is seen as what it is.
+function TestFaults:testTrappedAccesses()
+  local text, code = support.run("cc -O2 -Wall -Wextra -Werror -o " .. folder .. "/accesses tests/nicsim/accesses.c")
+  assert(code == 0, text)
+  text, code = support.run(("'%s' nicsim --cards 82599 -- %s/accesses"):format(support.nf, folder))
+  lu.assertEquals(code, 1, text)
+  for _, line in ipairs({
+    "store64 low 99887766", "store64 high 8000bbaa", "or 00000500", "and 00000400", "movnti 11111111", "xchg was 11111111", "xchg 00ff00ff",
+    "add 00ff0100", "store imm 5a5a5a5a", "rep stos 80808080", "alias 03020100", "load64 8000bbaa99887766", "cmp 1", "test 1",
+    "semaphore 0 1", "sse 01010101", "byte 5a", "store16 00001234", "own fault", "blocked 5a5a5a5a", "child 7", "after child 00000077",
+  }) do lu.assertStrContains("\n" .. text, "\n" .. line .. "\n", false, line .. "\n" .. text) end
+  lu.assertStrContains(text, "violation register-width: 0000:05:00.0: 128 bits at 0x05200")
+  lu.assertStrContains(text, "violation register-width: 0000:05:00.0: 8 bits at 0x00820")
+  lu.assertStrContains(text, "violation register-width: 0000:05:00.0: 16 bits at 0x00018")
+  lu.assertStrContains(text, "violation register-alignment: 0000:05:00.0: 32 bits at 0x00822")
+  lu.assertStrContains(text, "nicsim: 4 violations")
+end
+
 function TestFaults:testCommandsThatAreWrong()
   start("--traffic count=1", nil)
   for command, message in pairs({

@@ -194,10 +194,12 @@ static enum conntrack_verdict reset(struct conntrack *c, struct flow *flow, enum
 	}
 	if (ahead != 0 && (ahead < 0 || distance(s->sequence, t->edge[receiver]) > 0))
 		return OUT_OF_WINDOW;
-	if (ahead == 0)
+	if (ahead == 0) {
 		conntrack_close(c, flow);
-	else
+	} else {
 		flow->timeout = TCP_CLOSING;
+		flow->seen_ms = c->now_ms;
+	}
 	return PASS;
 }
 

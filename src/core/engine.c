@@ -239,11 +239,11 @@ static __attribute__((noinline)) uint64_t move_probed(struct engine *engine, str
 	return moved + push(engine, cost, true);
 }
 
-void engine_push(struct engine *engine)
+uint64_t engine_push(struct engine *engine)
 {
 	struct cost cost = { .weight = 0 };
 
-	push(engine, &cost, false);
+	return push(engine, &cost, false);
 }
 
 /* House-keeping of the packet thread, each millisecond. */

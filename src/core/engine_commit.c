@@ -6,7 +6,7 @@
 
 enum {
 	OTHERS_NS = 1000000000,         /* a worker that has not ended its links by then has died, or waits for us */
-	RUN_OUT_PASSES = 16
+	RUN_OUT_PASSES = 10000          /* half a million packets; a few milliseconds if an app held so many */
 };
 
 /* Where do the packets of a link that goes belong now: the new link of the same output, else of the same input. */
@@ -146,10 +146,8 @@ static bool has_stranded(const struct engine_plan *plan, const struct engine_wir
 static void run_out(struct engine *engine, const struct engine_plan *plan)
 {
 	flush(plan, engine->wiring);
-	for (uint32_t i = 0; i < RUN_OUT_PASSES && has_stranded(plan, engine->wiring); i++) {
-		engine_push(engine);
+	for (uint32_t i = 0; i < RUN_OUT_PASSES && has_stranded(plan, engine->wiring) && engine_push(engine) > 0; i++)
 		flush(plan, engine->wiring);
-	}
 }
 
 /* Packet thread, between two breaths; or before the first. */

@@ -99,7 +99,7 @@ struct engine_plan {
 };
 
 /* engine.c */
-void engine_push(struct engine *engine);                /* let every app move on what waits, once, outside of a breath */
+uint64_t engine_push(struct engine *engine);            /* let every app move on what waits, once, outside of a breath: how many */
 
 /* engine_wiring.c */
 void *engine_zeroed(uint64_t count, size_t bytes);      /* never of size 0 */

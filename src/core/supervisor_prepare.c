@@ -92,7 +92,7 @@ static int encode(const struct graph *graph)
 	return code == 0 ? fd : code;
 }
 
-/* Tell each worker what to prepare, with the segments that are its own. */
+/* Tell each worker what to prepare, with all new segments: packets of the others come to it, too. */
 static int order_prepare(struct supervisor *s, int value)
 {
 	struct reload *reload = &s->reload;
@@ -106,8 +106,6 @@ static int order_prepare(struct supervisor *s, int value)
 		for (uint32_t i = 0; i < reload->segment_count; i++) {
 			const struct segment *segment = &memory_segment[reload->segment[i]];
 
-			if (segment->worker != w)
-				continue;
 			order.segment[order.segment_count++] = *segment;
 			fds[count++] = segment->fd;
 		}

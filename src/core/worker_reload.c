@@ -33,10 +33,12 @@ static int read_graph(struct worker *w, int fd)
 	return w->next != NULL ? 0 : code;
 }
 
-/* Enter the segments that the new graph needs besides the present ones. Takes their descriptors. */
+/* Enter the segments that the new graph needs besides the present ones: those of all workers, whose packets come here over links
+ * between them; only its own are the worker's to take packets from. Takes their descriptors. */
 static int attach(struct worker *w, int *fds, int count)
 {
-	uint16_t number[WORKER_SEGMENTS];
+	uint16_t own[WORKER_SEGMENTS];
+	uint32_t owns = 0;
 
 	if (w->order.segment_count > WORKER_SEGMENTS || (int)w->order.segment_count > count)
 		return nf_fail(EPROTO, "the segments of a reload did not arrive");
@@ -47,10 +49,11 @@ static int attach(struct worker *w, int *fds, int count)
 		code = memory_segment_attach(&w->order.segment[i], fd);
 		if (code < 0)
 			return code;
-		number[i] = w->order.segment[i].number;
+		if (w->order.segment[i].worker == w->number)
+			own[owns++] = w->order.segment[i].number;
 		w->attached++;
 	}
-	return memory_growth_prepare(&w->growth, number, w->order.segment_count);
+	return memory_growth_prepare(&w->growth, own, owns);
 }
 
 static int prepare(struct worker *w, int *fds, int count)

@@ -229,6 +229,22 @@ function TestWorkers:testAReloadAddsKeepsAndRemovesLinks()
   stop()
 end
 
+-- A reload gives a worker more packets; those that it sends to the other one are known there, and come home.
+function TestWorkers:testPacketsThatAReloadAddedAreKnownToAllWorkers()
+  local sink = 'sink = { "basic.sink" }'
+  start(graph({ 'source = { "basic.source", sizes = 60, rate = "200Kpps" }', sink }, '"w1:source.output -> w2:sink.input"'))
+  local output, code = support.run(("%s reload %s %s"):format(support.nf, name, file(graph({
+    'source = { "basic.source", sizes = 60, rate = "200Kpps" }, wait = { "basic.delay", time = "500ms", queue = 200000 }', sink },
+    '"w1:source.output -> w1:wait.input", "w1:wait.output -> w2:sink.input"'), "next.lua")))
+  lu.assertEquals(code, 0, output)
+  lu.assertStrMatches(output, ".*\nsegments       [1-9].*")
+  local before = number(stats(), "sink", "consumed")
+  wait("packets of the new segment", function() return number(stats(), "sink", "consumed") > before + 150000 end)
+  local text = stop()
+  lu.assertStrContains(text, "+ 0 dropped")
+  lu.assertNotStrContains(text, "bad")
+end
+
 local function workers()
   local list = {}
   for pid in (support.read(("/proc/%d/task/%d/children"):format(running, running)) or ""):gmatch("%d+") do list[#list + 1] = tonumber(pid) end

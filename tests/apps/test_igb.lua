@@ -60,6 +60,7 @@ function TestIgb:testAQueueThatTheCardHasNot()
 end
 
 function TestIgb:testAKilledWorkerAndAHangingTransmitter()
+  card.need_traps()
   local name = card.name("igb")
   card.start("--cards 82576,i210 --wire generator --traffic rate=500")
   local pid = card.nf(name, forward())

@@ -50,8 +50,9 @@ struct intel_port {
 	bool runs;                      /* the queue is on */
 	bool gone;                      /* the card answers all ones */
 	uint32_t mbps;                  /* of the link; 0: down */
-	uint64_t look_at, progress_at, restart_at;      /* clock_now(): of the next look; the transmitter moved last; try again */
-	uint32_t seen_head, hangs;      /* when it was looked at last; hangs one after the other */
+	uint64_t look_at, restart_at;   /* clock_now(): of the next look; of the next try to start */
+	uint32_t seen_head, seen_clean; /* of the transmit ring, when it was looked at last, */
+	uint32_t still, hangs;          /* and how many looks ago they moved; resets of the queue one after the other */
 };
 
 struct intel_driver {

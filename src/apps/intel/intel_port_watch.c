@@ -88,7 +88,7 @@ bool intel_port_begin(struct intel_port *port)
 	}
 	port->runs = true;
 	port->app.down = false;
-	port->progress_at = clock_now();
+	port->still = 0;
 	return true;
 }
 
@@ -105,7 +105,7 @@ static void look_at_link(struct intel_port *port)
 	port->mbps = mbps;
 	port->app.counter[INTEL_LINK_MBPS] = mbps;
 	port->app.counter[INTEL_LINK_CHANGES]++;
-	port->progress_at = clock_now();
+	port->still = 0;
 	/* Limits are parts of the link's speed. */
 	port->driver->configure(port);
 }
@@ -128,20 +128,22 @@ static void end_hang(struct intel_port *port)
 	intel_port_begin(port);
 }
 
+/* Looks are counted, not time: a worker that was stopped for a while must not take its card for one that hangs. */
 static void look_at_progress(struct intel_port *port)
 {
-	uint32_t head;
+	uint32_t head, clean = port->transmit.clean;
 
-	if (port->transmit.clean == port->transmit.next || port->mbps == 0) {
-		port->progress_at = clock_now();
+	if (clean == port->transmit.next || port->mbps == 0) {
+		port->still = 0;
 		return;
 	}
 	head = port->driver->head(port);
-	if (head != port->seen_head) {
+	if (head != port->seen_head || clean != port->seen_clean) {
 		port->seen_head = head;
-		port->progress_at = clock_now();
+		port->seen_clean = clean;
+		port->still = 0;
 		port->hangs = 0;
-	} else if (clock_now() - port->progress_at >= HANG_NS) {
+	} else if (++port->still >= HANG_NS / LOOK_NS) {
 		end_hang(port);
 	}
 }

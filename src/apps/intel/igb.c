@@ -129,25 +129,34 @@ static int start_transmit(struct intel_port *port)
 	return nf_fail(ETIMEDOUT, "transmit queue %u of card %s does not start", q, port->pci);
 }
 
-/* 7.1.1.7 "RSS": queues that are on get equal shares of the table, whose entries hold a queue in their low bits. */
+/* Four entries of the table, from `entry` on: the queues in turn. */
+static uint32_t entries(const uint32_t *queue, uint32_t count, uint32_t entry)
+{
+	uint32_t value = 0;
+
+	for (uint32_t byte = 0; byte < 4; byte++)
+		value |= queue[(entry + byte) % count] << 8 * byte;
+	return value;
+}
+
+/* 7.1.1.7 "RSS": queues that are on get equal shares of the table, whose entries hold a queue in their low bits. It is always
+ * written as a whole, from its beginning: when the shares of all queues stand there, and the last entries, it is right. */
 static void spread(struct intel_port *port, uint32_t without)
 {
 	volatile uint8_t *registers = port->registers;
-	uint32_t queue[INTEL_QUEUES], count = 0, entry = 0;
+	uint32_t queue[INTEL_QUEUES], count = 0;
+	bool right;
 
 	for (uint32_t q = 0; q < queue_count(port); q++)
 		if (q != without && (intel_read(registers, IGB(RXDCTL, q)) & IGB_RXDCTL_ENABLE))
 			queue[count++] = q;
-	if (count == 0 || (without == UINT32_MAX && queue[0] != port->queue && port->look_at != 0))
+	if (count == 0 || (without == INTEL_NONE_BY_LOWEST && queue[0] != port->queue))
 		return;
-	for (uint32_t i = 0; i < 32; i++) {
-		uint32_t value = 0;
-
-		for (uint32_t byte = 0; byte < 4; byte++, entry++)
-			value |= queue[entry % count] << 8 * byte;
-		if (intel_read(registers, GIGABIT(RETA, i)) != value)
-			intel_write(registers, GIGABIT(RETA, i), value);
-	}
+	right = intel_read(registers, GIGABIT(RETA, 31)) == entries(queue, count, 124);
+	for (uint32_t i = 0; right && i < INTEL_QUEUES / 4; i++)
+		right = intel_read(registers, GIGABIT(RETA, i)) == entries(queue, count, 4 * i);
+	for (uint32_t i = 0; !right && i < 32; i++)
+		intel_write(registers, GIGABIT(RETA, i), entries(queue, count, 4 * i));
 }
 
 /* The receiver is switched on last, by the first queue of all. */
@@ -160,7 +169,7 @@ static int start(struct intel_port *port)
 	if (code < 0)
 		return code;
 	intel_refill(&port->receive, true);
-	spread(port, UINT32_MAX);
+	spread(port, INTEL_NONE);
 	intel_set(port->registers, GIGABIT_RCTL, GIGABIT_RCTL_RXEN);
 	return 0;
 }

@@ -13,7 +13,7 @@
 #include "apps/intel/intel_device.h"
 #include "apps/intel/intel_ring.h"
 
-enum { INTEL_QUEUES = 16 };             /* of a card that several instances may have */
+enum { INTEL_QUEUES = 16, INTEL_NONE, INTEL_NONE_BY_LOWEST };   /* of a card that several instances may have */
 enum intel_rss { INTEL_RSS_ADDRESSES, INTEL_RSS_TCP, INTEL_RSS_TCP_UDP };
 
 enum intel_counter { INTEL_MISSED, INTEL_NO_DESCRIPTOR, INTEL_CRC_ERRORS, INTEL_LENGTH_ERRORS, INTEL_LINK_CHANGES, INTEL_LINK_MBPS,
@@ -51,6 +51,7 @@ struct intel_port {
 	bool gone;                      /* the card answers all ones */
 	uint32_t mbps;                  /* of the link; 0: down */
 	uint64_t look_at, restart_at;   /* clock_now(): of the next look; of the next try to start */
+	uint32_t looks;                 /* so far */
 	uint32_t seen_head, seen_clean; /* of the transmit ring, when it was looked at last, */
 	uint32_t still, hangs;          /* and how many looks ago they moved; resets of the queue one after the other */
 };
@@ -79,7 +80,8 @@ struct intel_driver {
 	uint32_t (*head)(struct intel_port *port);      /* of the transmit ring */
 	/* Add the card's counters to the app's; what is read is cleared there. */
 	void (*count)(struct intel_port *port);
-	/* Spread what is received over the queues that are on; but for `without`. UINT32_MAX: all. */
+	/* Spread what is received over the queues that are on, but for `without`; INTEL_NONE: all of them; INTEL_NONE_BY_LOWEST: all,
+	 * if this one is the lowest that is on. */
 	void (*spread)(struct intel_port *port, uint32_t without);
 };
 

@@ -169,29 +169,41 @@ static void count(struct intel_port *port)
 		counter[INTEL_LENGTH_ERRORS] - before;
 }
 
-void intel_port_watch(struct intel_port *port)
+/* Is the queue on? Another instance may have reset the card; and a start that failed is tried again. */
+static void look_at_queue(struct intel_port *port)
 {
-	uint64_t now = clock_now();
-
-	if (port->gone || now < port->look_at)
-		return;
-	port->look_at = now + LOOK_NS;
-	if (is_gone(port)) {
-		vanish(port);
-		return;
-	}
 	if (port->runs && !port->driver->is_on(port)) {
 		log_warn("app '%s': queue %u of %s was switched off by a reset of the card; it is started again", port->app.name,
 			port->queue, port->pci);
 		free_packets(port, INTEL_HANG);
 	}
-	if (!port->runs && now >= port->restart_at)
+	if (!port->runs && clock_now() >= port->restart_at)
 		intel_port_begin(port);
+}
+
+/* One thing at a time, each of them every LOOK_NS: reading a register takes as long as ten packets do. */
+void intel_port_watch(struct intel_port *port)
+{
+	enum { GONE, QUEUE, LINK, COUNT, PROGRESS, SPREAD, STEPS, SPREADS = 10 };
+	uint64_t now = clock_now();
+	uint32_t step;
+
+	if (port->gone || now < port->look_at)
+		return;
+	port->look_at = now + LOOK_NS / STEPS;
+	step = port->looks++ % STEPS;
+	if (step == GONE && is_gone(port))
+		vanish(port);
+	else if (step == QUEUE)
+		look_at_queue(port);
 	if (!port->runs)
 		return;
-	look_at_link(port);
-	count(port);
-	look_at_progress(port);
-	if (port->runs)
-		port->driver->spread(port, UINT32_MAX);
+	if (step == LINK)
+		look_at_link(port);
+	else if (step == COUNT)
+		count(port);
+	else if (step == PROGRESS)
+		look_at_progress(port);
+	else if (step == SPREAD && port->looks / STEPS % SPREADS == 0)
+		port->driver->spread(port, INTEL_NONE_BY_LOWEST);       /* instances that came or went at once may have overlooked each other */
 }

@@ -39,7 +39,7 @@ static int start(struct intel_port *port)
 	if (code < 0)
 		return code;
 	intel_refill(&port->receive, true);
-	ixgbe_receive_spread(port, UINT32_MAX);
+	ixgbe_receive_spread(port, INTEL_NONE);
 	return ixgbe_receive_enable(port);
 }
 

@@ -150,24 +150,36 @@ int ixgbe_receive_stop(struct intel_port *port)
 	return 0;
 }
 
-/* 7.1.2.8: queues that are on get equal shares of the table. Written only when it is not so already. */
+/* Four entries of the table, from `entry` on: the queues in turn. */
+static uint32_t entries(const uint32_t *queue, uint32_t count, uint32_t entry)
+{
+	uint32_t value = 0;
+
+	for (uint32_t byte = 0; byte < 4; byte++)
+		value |= queue[(entry + byte) % count] << 8 * byte;
+	return value;
+}
+
+/* 7.1.2.8: queues that are on get equal shares of the table. It is always written as a whole, from its beginning: when the shares of
+ * all queues stand there, and the last entries, it is as it should be. */
 void ixgbe_receive_spread(struct intel_port *port, uint32_t without)
 {
 	volatile uint8_t *registers = port->registers;
-	uint32_t queue[INTEL_QUEUES], count = 0, entry = 0;
+	uint32_t queue[INTEL_QUEUES], count = 0, last = RETA_ENTRIES / 4 - 1;
+	bool right;
 
 	for (uint32_t q = 0; q < INTEL_QUEUES; q++)
 		if (q != without && (intel_read(registers, IXGBE(RXDCTL, q)) & IXGBE_RXDCTL_ENABLE))
 			queue[count++] = q;
-	/* The lowest one that is on does it for all, unless one starts or leaves. */
-	if (count == 0 || (without == UINT32_MAX && queue[0] != port->queue && port->look_at != 0))
+	if (count == 0 || (without == INTEL_NONE_BY_LOWEST && queue[0] != port->queue))
 		return;
-	for (uint32_t i = 0; i < RETA_ENTRIES / 4 + (port->kind >= INTEL_X550 ? ERETA_COUNT : 0); i++) {
-		uint32_t value = 0, at = i < RETA_ENTRIES / 4 ? IXGBE(RETA, i) : ERETA + 4 * (i - RETA_ENTRIES / 4);
-
-		for (uint32_t byte = 0; byte < 4; byte++, entry++)
-			value |= queue[entry % count] << 8 * byte;
-		if (intel_read(registers, at) != value)
-			intel_write(registers, at, value);
-	}
+	right = intel_read(registers, IXGBE(RETA, last)) == entries(queue, count, 4 * last);
+	for (uint32_t i = 0; right && i < INTEL_QUEUES / 4; i++)
+		right = intel_read(registers, IXGBE(RETA, i)) == entries(queue, count, 4 * i);
+	if (right)
+		return;
+	for (uint32_t i = 0; port->kind >= INTEL_X550 && i < ERETA_COUNT; i++)
+		intel_write(registers, ERETA + 4 * i, entries(queue, count, RETA_ENTRIES + 4 * i));
+	for (uint32_t i = 0; i <= last; i++)
+		intel_write(registers, IXGBE(RETA, i), entries(queue, count, 4 * i));
 }

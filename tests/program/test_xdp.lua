@@ -397,6 +397,10 @@ function TestXdp:testMistakesAreTold()
     "app 'b': key 'filter': 'xl' has one filter for all its queues, and app 'a' has \"ip\"")
   try("a = " .. xdp("xl", ', mode = "driver"') .. ", b = " .. xdp("xl", ", queue = 1"), other,
     "app 'b': key 'mode': 'xl' has one mode for all its queues, and app 'a' has \"driver\"")
+  netdev.within(right, "ip link set port mtu 9000")
+  try("a = " .. xdp("xl") .. ", b = " .. xdp("xr", ', mode = "driver"'), other,
+    "app 'b': the MTU of 'xr' or of its peer is too large for XDP in the driver: lower it, or mode = \"generic\"")
+  netdev.within(right, "ip link set port mtu 1500")
   -- A second nf; and one that wants only to send, from a queue that is bound.
   start(graph(("a = %s, b = %s"):format(xdp("xl"), xdp("xr")), BOTH))
   try("a = " .. xdp("xl") .. ", s = { 'basic.sink' }", '"a -> s"', "app 'a': the interface 'xl' has an XDP program already (number ")

@@ -123,6 +123,7 @@ static void count_kernel(struct xdp *xdp)
 	app->counter[XDP_COUNT_RX_DROPPED] += now.rx_dropped - seen->rx_dropped;
 	app->counter[XDP_COUNT_RX_FULL] += now.rx_ring_full - seen->rx_ring_full;
 	app->counter[XDP_COUNT_FILL_EMPTY] += now.rx_fill_ring_empty_descs - seen->rx_fill_ring_empty_descs;
+	app->counter[XDP_COUNT_RX_INVALID] += now.rx_invalid_descs - seen->rx_invalid_descs;
 	app->counter[XDP_COUNT_TX_INVALID] += now.tx_invalid_descs - seen->tx_invalid_descs;
 	/* A frame for which no buffer was posted is among the dropped ones already. */
 	app->lost_outside += now.rx_dropped - seen->rx_dropped + now.rx_ring_full - seen->rx_ring_full;
@@ -217,7 +218,7 @@ const struct app_class xdp_xdp_class = {
 	.inputs = (const char *const[]){ "input?", NULL },
 	.outputs = (const char *const[]){ "output?", NULL },
 	.counters = (const char *const[]){ "copied", "segments", "rx-dropped", "rx-ring-full", "fill-ring-empty", "tx-invalid",
-		"wakeups", "lost", "reopened", NULL },
+		"wakeups", "lost", "reopened", "rx-invalid", NULL },
 	.reasons = (const char *const[]){ "down", "too-long", "too-short", "gso", "metadata", NULL },
 	.gives = true,
 	.check = xdp_check,

@@ -32,7 +32,8 @@ enum xdp_counter {
 	XDP_COUNT_FILL_EMPTY,           /* no buffer was posted */
 	XDP_COUNT_TX_INVALID,           /* a descriptor that the kernel did not take */
 	XDP_COUNT_WAKEUPS,              /* system calls that told the kernel to go on */
-	XDP_COUNT_LOST, XDP_COUNT_REOPENED
+	XDP_COUNT_LOST, XDP_COUNT_REOPENED,
+	XDP_COUNT_RX_INVALID            /* a buffer that the kernel did not take: a card cannot reach it in one piece */
 };
 
 /* What the supervisor tells the worker about a socket: it stands in the first words of the fill ring, which nobody has used yet. */

@@ -62,7 +62,7 @@ static void *map(uint64_t bytes, uint64_t *mapped)
 	uint64_t before;
 
 	*mapped = (bytes + HUGE_PAGE - 1) & ~(uint64_t)(HUGE_PAGE - 1);
-	memory = mmap(NULL, *mapped + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory = mmap(NULL, *mapped + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
 	before = -(uintptr_t)memory & (HUGE_PAGE - 1);

@@ -54,7 +54,7 @@ struct conntrack_datagram {
 	uint32_t seen_ms, unused;
 };
 enum { CONNTRACK_LOTS = 16 };
-enum { CONNTRACK_WAYS = 4 };            /* datagrams among which a name may stand: one cache line */
+enum { CONNTRACK_WAYS = 4 };            /* places where a name may stand: 64 bytes */
 
 struct conntrack {
 	struct app app;

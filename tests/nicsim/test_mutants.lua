@@ -53,6 +53,9 @@ local defects = {
   { "intel_transmit", "d->low = p->iova + (uint64_t)(p->data - (const uint8_t *)p);", "d->low = (uint64_t)(uintptr_t)p->data;", "dma-virtual" },
   { "intel_transmit", "d->low = p->iova + (uint64_t)(p->data - (const uint8_t *)p);", "d->low = p->iova + (uint64_t)(p->data - (const uint8_t *)p) + 4;",
     "lost" },
+  { "igb", "3u << 20 | 1u << 24 | 1u << 25 | 1u << 29", "3u << 20 | 1u << 24 | 1u << 29", "no-fcs" },
+  { "gigabit", "GIGABIT_TCTL_EN | GIGABIT_TCTL_PSP", "GIGABIT_TCTL_PSP", "transmit-off" },
+  { "gigabit", "\t\tlock(port);", "\t\t;", "semaphore" },
 }
 
 -- How often a text stands in another, and where it stands last.
@@ -113,8 +116,8 @@ end
 local graph = [[
 return {
   apps = {
-    a = { "intel.ixgbe", pci = "0000:05:00.0", receive_ring = 64, transmit_ring = 64 },
-    b = { "intel.ixgbe", pci = "0000:06:00.0", receive_ring = 64, transmit_ring = 64 },
+    a = { "APP", pci = "0000:05:00.0", receive_ring = 64, transmit_ring = 64 },
+    b = { "APP", pci = "0000:06:00.0", receive_ring = 64, transmit_ring = 64 },
   },
   links = { "a.output -> b.input", "b.output -> a.input" },
 }
@@ -123,11 +126,14 @@ return {
 -- Run the driver with each defect, twelve at a time; what was said is in a file each. 0: with none.
 local function run_all(list)
   local script = {}
-  support.write(folder .. "/graph.lua", graph)
+  support.write(folder .. "/ixgbe.lua", (graph:gsub("APP", "intel.ixgbe")))
+  support.write(folder .. "/igb.lua", (graph:gsub("APP", "intel.igb")))
   for i, defect in ipairs(list) do
+    local gigabit = defect[1] == "igb" or defect[1] == "gigabit"
     script[#script + 1] = ("{ NF_MUTANT=%d timeout 60 build/nf nicsim --wire generator --all-back --traffic count=400,size=60-1514 --stop %s " ..
-      "-- build/nf-mutants run --quiet --duration 4s --name mutant-%d-%d %s/graph.lua; echo code $?; } >%s/%d.text 2>&1 &"):format(
-      defect.number, defect[5] or "", ffi.C.getpid(), defect.number, folder, folder, defect.number)
+      "-- build/nf-mutants run --quiet --duration 4s --name mutant-%d-%d %s/%s.lua; echo code $?; } >%s/%d.text 2>&1 &"):format(
+      defect.number, gigabit and "--cards 82576,i210" or defect[5] or "", ffi.C.getpid(), defect.number, folder,
+      gigabit and "igb" or "ixgbe", folder, defect.number)
     if i % 12 == 0 then script[#script + 1] = "wait" end
   end
   support.run(table.concat(script, "\n") .. "\nwait")

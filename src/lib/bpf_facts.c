@@ -331,6 +331,8 @@ int bpf_facts_find(struct bpf_facts *facts, const struct bpf_ops *programs, uint
 		if (total > 2 * BPF_OPS)
 			return -E2BIG;
 	}
+	if (total == 0)
+		return -EINVAL;
 	facts->count = total;
 	facts->op = calloc(total, sizeof(*facts->op));
 	facts->fact = calloc(total, sizeof(*facts->fact));

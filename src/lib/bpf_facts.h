@@ -47,7 +47,7 @@ struct bpf_facts {
 	uint32_t web_count;
 };
 
-/* fails: -ENOMEM, -E2BIG */
+/* fails: -ENOMEM, -E2BIG, -EINVAL: no program */
 int bpf_facts_find(struct bpf_facts *facts, const struct bpf_ops *programs, uint32_t count);
 void bpf_facts_free(struct bpf_facts *facts);
 

@@ -30,7 +30,7 @@ struct bpf_native {
  *   needs: bpf_check(program) == NULL for each; count == 1, or numbers
  *   lines: also tell the machine instructions
  *   gives: 0; free it with bpf_native_code_free
- *   fails: -ENOTSUP: not on this processor; -ENOMEM; -E2BIG: more than 2 * BPF_OPS instructions */
+ *   fails: -ENOTSUP: not on this processor; -ENOMEM; -E2BIG: more than 2 * BPF_OPS instructions; -EINVAL: count is 0 */
 int bpf_native_translate(const struct bpf_ops *programs, uint32_t count, bool numbers, bool lines, struct bpf_native_code *code)
 	__attribute__((warn_unused_result));
 void bpf_native_code_free(struct bpf_native_code *code);

@@ -54,6 +54,26 @@ function TestCheck:testCodes()
   end
 end
 
+-- Chains of programs: none, and more than there may be.
+function TestCheck:testChains()
+  local native = ffi.new("struct bpf_native")
+  if jit.arch ~= "x64" then lu.skip("no native code on this processor") end
+  lu.assertEquals(nf.bpf_native_make(native, nil, 0, true), -22)
+  local many = {}
+  for i = 1, nf.BPF_OPS do many[i] = op(0x04, i) end
+  many[#many] = op(0x16, 0)
+  local long = program(many)
+  lu.assertNil(nf.bpf_check(long, ffi.new("uint32_t[1]")) ~= nil or nil)
+  local three = ffi.new("struct bpf_ops[3]", { { long.op, long.count }, { long.op, long.count }, { long.op, long.count } })
+  lu.assertEquals(nf.bpf_native_make(native, three, 3, true), -7)
+  lu.assertEquals(nf.bpf_native_make(native, three, 2, true), 0)
+  lu.assertEquals(native.match(support_bpf.place(""), 0), nf.bpf_run(long, support_bpf.fence, 0) ~= 0 and 1 or 2)
+  nf.bpf_native_free(native)
+  lu.assertEquals(nf.bpf_native_make(native, long, 1, false), 0)
+  lu.assertEquals(native.match(support_bpf.fence, 0), nf.bpf_run(long, support_bpf.fence, 0))
+  nf.bpf_native_free(native)
+end
+
 TestRun = {}
 
 -- What all three say.

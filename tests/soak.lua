@@ -121,7 +121,9 @@ end
 
 local ROLES, WORKERS = { "supervisor", "w1", "w2", "metrics" }, { "w1", "w2" }
 
+local sample_due = false
 local function sample()
+  sample_due = false
   read_log()
   local text, roles, p99 = stats()
   local entry = { at = os.time() - began, p99 = p99, packets = number(text, "sink", "consumed") + number(text, "a", "sent")
@@ -194,7 +196,8 @@ local function second(t)
   if t % 10 == 8 then trace() end
   if t % 2 == 0 then scrape("metrics", "nf_worker_up") end
   if t % 15 == 7 then scrape("graph.json", "tee") end
-  if t % STEP == 0 then sample() end
+  sample_due = sample_due or t % STEP == 0
+  if sample_due and at_graph == 1 then sample() end     -- each graph has other descriptors
 end
 
 local session

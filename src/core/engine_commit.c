@@ -154,9 +154,11 @@ static void run_out(struct engine *engine, const struct engine_plan *plan)
 static void commit(struct engine *engine, struct engine_plan *plan)
 {
 	struct engine_wiring *old = engine->wiring, *wiring = plan->wiring;
-	uint64_t start = clock_cycles(), dropped = dropped_by(old->app, old->app_count);
+	uint64_t start = clock_cycles(), dropped;
 
+	/* What apps drop meanwhile they would have dropped without the reload. */
 	run_out(engine, plan);
+	dropped = dropped_by(old->app, old->app_count);
 	if (plan->growth != NULL)
 		memory_growth_commit(plan->growth);
 	if (plan->stats != NULL)

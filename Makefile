@@ -384,6 +384,7 @@ SOURCES := \
 	src/program/control.c \
 	src/program/dissect.c \
 	src/program/doctor/doctor.c \
+	src/program/doctor/doctor_card.c \
 	src/program/doctor/doctor_cpu.c \
 	src/program/doctor/doctor_device.c \
 	src/program/doctor/doctor_files.c \

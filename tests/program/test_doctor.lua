@@ -1,6 +1,7 @@
 -- nf doctor: each check against trees of /sys, /proc and /dev that the test makes.
 local lu = require("luaunit")
 local support = require("support")
+local pci = require("support_pci")
 
 TestDoctor = {}
 
@@ -81,6 +82,22 @@ function TestDoctor:testFrequency()
   lu.assertEquals({ check("CPU frequency") }, { "good", "performance on all cores" })
   file("sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "powersave\n")
   lu.assertEquals({ check("CPU frequency") }, { "poor", "powersave on 1 of 2 cores", "cpupower frequency-set -g performance" })
+end
+
+-- Cards that apps drive: each with the way to it, or what stands in it.
+function TestDoctor:testCards()
+  lu.assertEquals({ check("cards") }, { "good", "none that an app drives" })
+  local root = os.getenv("NF_SYSFS") or folder .. "/sys"
+  pci.card(root, "0000:05:00.0", { device = 0x10fb, node = 0 })
+  file("sys/devices/system/node/node0/cpulist", "0-3\n")
+  lu.assertEquals({ check("cards") }, { "good", "0000:05:00.0 intel.ixgbe: can be reached directly, near processors 0-3" })
+  pci.card(root, "0000:06:00.0", { device = 0x1533, driver = "igb", net = "eth7" })
+  pci.card(root, "0000:07:00.0", { device = 0x10d3, group = "3" })
+  local state, found, mend = check("cards")
+  lu.assertEquals(state, "poor")
+  lu.assertStrContains(found, "; 0000:06:00.0 intel.igb: belongs to the kernel's driver igb; 0000:07:00.0 intel.e1000e: an IOMMU translates its addresses")
+  lu.assertEquals(mend, "nf pci unbind 0000:06:00.0 (takes eth7 from the kernel); nf pci bind 0000:07:00.0")
+  os.execute("rm -rf '" .. root .. "/bus/pci/devices'")
 end
 
 function TestDoctor:testNuma()
@@ -176,7 +193,7 @@ function TestDoctor:testJson()
     lu.assertStrMatches(line, '{"check": "[^"]+", "state": "%l+", "found": "[^"]+", "wanted": "[^"]+", "mend": ".*"}')
     count = count + 1
   end
-  lu.assertEquals(count, 12)
+  lu.assertEquals(count, 13)
 end
 
 os.exit(lu.LuaUnit.run())

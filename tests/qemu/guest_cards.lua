@@ -42,6 +42,14 @@ end
 
 TestGuest = {}
 
+-- With vfio-pci in the kernel the cards are bound to it first, as a user would.
+function TestGuest:setUp()
+  if support.run("test -d /sys/bus/pci/drivers/vfio-pci && echo yes") ~= "yes\n" then return end
+  shell("/nf pci bind " .. FIRST)
+  shell("/nf pci bind " .. SECOND)
+  lu.assertStrContains(shell("/nf pci"), "vfio-pci")
+end
+
 -- Frames of 60 to 9,000 bytes, all of them, in order and whole: the source counts its bytes up.
 function TestGuest:testFramesOfAllSizes()
   start("sizes", graph("60, 61, 127, 128, 1000, 1514, 2026, 2048, 2049, 5000, 9014", 9000, 1100))

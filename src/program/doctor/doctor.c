@@ -14,6 +14,7 @@ static const struct { const char *name; void (*look)(struct doctor_finding *find
 	{ "CPU frequency", doctor_governor },
 	{ "NUMA", doctor_numa },
 	{ "IOMMU", doctor_iommu },
+	{ "cards", doctor_cards },
 	{ "capabilities", doctor_capabilities },
 	{ "packet sockets", doctor_packet_socket },
 	{ "tap devices", doctor_tap },

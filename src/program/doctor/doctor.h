@@ -23,6 +23,7 @@ void doctor_isolation(struct doctor_finding *finding);
 void doctor_governor(struct doctor_finding *finding);
 void doctor_numa(struct doctor_finding *finding);
 void doctor_iommu(struct doctor_finding *finding);
+void doctor_cards(struct doctor_finding *finding);
 void doctor_capabilities(struct doctor_finding *finding);
 void doctor_packet_socket(struct doctor_finding *finding);
 void doctor_tap(struct doctor_finding *finding);

@@ -184,7 +184,7 @@ static enum conntrack_verdict judge(struct conntrack *c, const struct conntrack_
  * (RFC 5927, section 4.1). It changes nothing. */
 static enum conntrack_verdict judge_error(struct conntrack *c, const struct conntrack_frame *frame, enum conntrack_side side)
 {
-	enum conntrack_side sender = side == INSIDE ? OUTSIDE : INSIDE;
+	enum conntrack_side sender = conntrack_other(side);
 	struct flow *flow = conntrack_find(c, &frame->key, frame->hash);
 
 	if (flow == NULL || !conntrack_is_from(frame, flow, sender))
@@ -223,7 +223,7 @@ static enum conntrack_verdict verdict(struct conntrack *c, const struct conntrac
 static void push_side(struct conntrack *c, enum conntrack_side side)
 {
 	struct app *app = &c->app;
-	struct link *input = app->input[side], *output = app->output[side == INSIDE ? OUTSIDE : INSIDE];
+	struct link *input = app->input[side], *output = app->output[conntrack_other(side)];
 	struct conntrack_frame frame[BURST];
 	struct packet *burst[BURST];
 	uint32_t passed = 0, n = link_waiting(input);

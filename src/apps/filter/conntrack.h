@@ -12,6 +12,11 @@
 /* Where a packet comes from. */
 enum conntrack_side { INSIDE, OUTSIDE, SIDES };
 
+static inline enum conntrack_side conntrack_other(enum conntrack_side side)
+{
+	return side == INSIDE ? OUTSIDE : INSIDE;
+}
+
 enum conntrack_counter { OPENED, CLOSED, TIMED_OUT, EVICTED, CURRENT, HALF_OPEN };
 
 /* Why a packet does not pass, in the order of the class's reasons; PASS: it does. */

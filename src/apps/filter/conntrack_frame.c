@@ -21,8 +21,7 @@ static void decide(struct conntrack_frame *frame, enum conntrack_verdict verdict
 }
 
 /* The flow between both addresses of a packet. */
-static void set_key(struct conntrack_frame *frame, const struct datagram *d, uint16_t src_port,
-	uint16_t dst_port, uint8_t protocol)
+static void set_key(struct conntrack_frame *frame, const struct datagram *d, uint16_t src_port, uint16_t dst_port, uint8_t protocol)
 {
 	uint32_t src, dst;
 
@@ -248,7 +247,7 @@ static void read_ipv6(const struct conntrack *c, struct conntrack_frame *frame, 
 	const struct ipv6 *ip = ipv6_parse(d->data, d->length);
 	const struct ipv6_fragment *fragment = NULL;
 	uint32_t at;
-	uint8_t protocol = 0;
+	uint8_t protocol;
 
 	/* Nobody sends from a multicast address: RFC 4291, section 2.7. Such keys would be mistaken for those of IPv4. */
 	if (ip == NULL || ipv6_payload_length(ip) > d->length - IPV6_HEADER || ip->src[0] == 0xff) {
@@ -259,8 +258,8 @@ static void read_ipv6(const struct conntrack *c, struct conntrack_frame *frame, 
 	d->src = ip->src;
 	d->dst = ip->dst;
 	d->hop_limit = ip->hop_limit;
-	at = ip->next_header == IP_TCP || ip->next_header == IP_UDP ? (protocol = ip->next_header, IPV6_HEADER) :
-		ipv6_transport(d->data, d->length, &protocol);
+	protocol = ip->next_header;
+	at = protocol == IP_TCP || protocol == IP_UDP ? IPV6_HEADER : ipv6_transport(d->data, d->length, &protocol);
 	if (at == 0) {
 		decide(frame, MALFORMED);
 		return;

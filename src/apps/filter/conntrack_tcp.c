@@ -145,7 +145,7 @@ static enum conntrack_verdict open_connection(struct conntrack *c, const struct 
 static bool is_within(struct flow *flow, enum conntrack_side side, uint32_t end)
 {
 	const struct track *t = track_of(flow);
-	enum conntrack_side receiver = side == INSIDE ? OUTSIDE : INSIDE;
+	enum conntrack_side receiver = conntrack_other(side);
 	bool has_edge = receiver == INSIDE || flow->mark[FLAGS] & ACKED_OUTSIDE;
 
 	/* One byte more may probe a window of size 0: RFC 9293, section 3.8.6.1. */
@@ -183,7 +183,7 @@ static bool is_acceptable(struct flow *flow, enum conntrack_side side, const str
 static enum conntrack_verdict reset(struct conntrack *c, struct flow *flow, enum conntrack_side side, const struct tcp_segment *s)
 {
 	const struct track *t = track_of(flow);
-	enum conntrack_side receiver = side == INSIDE ? OUTSIDE : INSIDE;
+	enum conntrack_side receiver = conntrack_other(side);
 	int32_t ahead = distance(s->sequence, t->next[receiver]);
 
 	if (side == OUTSIDE && !(flow->mark[FLAGS] & ANSWERED)) {
@@ -267,7 +267,7 @@ static void follow(struct conntrack *c, struct flow *flow, enum conntrack_side s
 static bool go_on(struct conntrack *c, struct flow *flow, enum conntrack_side side, const struct tcp_segment *s)
 {
 	struct track *t = track_of(flow);
-	enum conntrack_side other = side == INSIDE ? OUTSIDE : INSIDE;
+	enum conntrack_side other = conntrack_other(side);
 	uint8_t scale = flow->mark[SCALE + side];
 	int32_t ahead = distance(s->acknowledgment, t->next[side]);
 	uint32_t edge = s->acknowledgment + (s->window << scale);

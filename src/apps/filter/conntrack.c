@@ -36,18 +36,19 @@ static const struct param params[] = {
 	{ "flows", PARAM_U32, FIELD(flows), "flows that the table holds; each takes about 90 bytes of memory", .min = FLOW_TABLE_LEAST,
 		.max = FLOW_TABLE_MOST, .initial = FLOWS },
 	{ "half_open", PARAM_U32, FIELD(half_open), "flows among them that the outside has not agreed to yet: when there are more, one of "
-		"them, chosen by chance, goes for each new one. Without it half of flows", .min = 1, .max = FLOW_TABLE_MOST, .optional = true },
+		"them, chosen by chance, goes for each new one. Without it half of flows", .min = 1, .max = FLOW_TABLE_MOST,
+		.optional = true },
 	{ "timeouts", PARAM_TABLE, FIELD(timeout_ns), "after how much silence a flow is forgotten", .fields = timeout_fields,
 		.size = sizeof(((struct conntrack *)0)->timeout_ns) },
-	{ "midstream", PARAM_BOOL, FIELD(midstream), "TCP from the inside may open a flow without a SYN: connections outlive a restart, but "
-		"their windows are checked loosely", .initial = false },
+	{ "midstream", PARAM_BOOL, FIELD(midstream), "TCP from the inside may open a flow without a SYN: connections outlive a restart, "
+		"but their windows are checked loosely", .initial = false },
 	{ "other", PARAM_ENUM, FIELD(other), "IP protocols other than TCP, UDP and ICMP: drop them, or track them by their addresses alone",
 		.choices = others, .initial = 1 },
-	{ "fragments", PARAM_U32, FIELD(fragments), "datagrams whose later fragments may follow the first one, at the same time; 0: fragments "
-		"are dropped", .max = DATAGRAMS_MOST, .initial = DATAGRAMS },
+	{ "fragments", PARAM_U32, FIELD(fragments), "datagrams whose later fragments may follow the first one, at the same time; 0: "
+		"fragments are dropped", .max = DATAGRAMS_MOST, .initial = DATAGRAMS },
 	{ "arp", PARAM_BOOL, FIELD(arp), "ARP passes in both directions", .initial = true },
-	{ "neighbor", PARAM_BOOL, FIELD(neighbor), "neighbour discovery and multicast listener messages of IPv6 that come from the same link "
-		"pass in both directions (no redirects)", .initial = true },
+	{ "neighbor", PARAM_BOOL, FIELD(neighbor), "neighbour discovery and multicast listener messages of IPv6 that come from the same "
+		"link pass in both directions (no redirects)", .initial = true },
 	{ "non_ip", PARAM_BOOL, FIELD(non_ip), "frames that are neither IP nor ARP pass in both directions", .initial = false },
 	{ 0 }
 };
@@ -57,7 +58,8 @@ static void conntrack_check(const struct app *app, struct errors *errors)
 	const struct conntrack *c = (const struct conntrack *)app;
 
 	if (c->half_open > c->flows)
-		errors_add(errors, "app '%s': key 'half_open': %u is more than the %u flows of the table", app->name, c->half_open, c->flows);
+		errors_add(errors, "app '%s': key 'half_open': %u is more than the %u flows of the table", app->name, c->half_open,
+			c->flows);
 }
 
 static void dispose(struct job *job)
@@ -279,17 +281,18 @@ static void conntrack_tick(struct app *app)
 const struct app_class filter_conntrack_class = {
 	.name = "filter.conntrack",
 	.help = "Pass the packets of flows that were opened from the inside; drop all others.\n"
-		"What comes in at `inside` leaves at `outside` and the other way round. IPv4 and IPv6: TCP by its states, sequence numbers and "
-		"windows, UDP, ICMP echo, ICMP errors that quote a packet of a known flow, other protocols by their addresses. VLAN tags are "
-		"looked behind; their ids are part of a flow. The table has a fixed size: when it, or its share for half-open flows, is full, a "
-		"half-open flow goes for a new one, never one that both sides have agreed to. Flows outlive a reload, also with other "
-		"time-outs or another size. Checksums are not verified.\n"
-		"Counters: flows opened, closed (by RST, or silent after both FINs), timed-out, evicted for want of room; current: flows now; "
-		"half-open: those among them that the outside has not agreed to yet.\n"
-		"Reasons: malformed: a header is cut off or contradicts itself; not-ip; tcp-flags: impossible together; fragment: a later one "
-		"without its first, or any, when they are dropped; protocol: not tracked; icmp-type: neither echo nor error; unrelated: an ICMP "
-		"error about no known flow; no-flow: from the outside, of no flow; not-opening: from the inside, of no flow, and no beginning "
-		"of one; spoofed: with an address of the other side; out-of-window: no number that can be meant; table-full.",
+		"What comes in at `inside` leaves at `outside` and the other way round. IPv4 and IPv6: TCP by its states, sequence "
+		"numbers and windows, UDP, ICMP echo, ICMP errors that quote a packet of a known flow, other protocols by their "
+		"addresses. VLAN tags are looked behind; their ids are part of a flow. The table has a fixed size: when it, or its "
+		"share for half-open flows, is full, a half-open flow goes for a new one, never one that both sides have agreed to. "
+		"Flows outlive a reload, also with other time-outs or another size. Checksums are not verified.\n"
+		"Counters: flows opened, closed (by RST, or silent after both FINs), timed-out, evicted for want of room; current: "
+		"flows now; half-open: those among them that the outside has not agreed to yet.\n"
+		"Reasons: malformed: a header is cut off or contradicts itself; not-ip; tcp-flags: impossible together; fragment: a "
+		"later one without its first, or any, when they are dropped; protocol: not tracked; icmp-type: neither echo nor error; "
+		"unrelated: an ICMP error about no known flow; no-flow: from the outside, of no flow; not-opening: from the inside, of "
+		"no flow, and no beginning of one; spoofed: with an address of the other side; out-of-window: no number that can be "
+		"meant; table-full.",
 	.size = sizeof(struct conntrack),
 	.params = params,
 	.inputs = (const char *const[]){ "inside", "outside", NULL },

@@ -74,7 +74,7 @@ struct conntrack {
 	uint32_t now_ms;
 	uint32_t timeout_ms[CONNTRACK_TIMEOUTS];
 	struct random random;
-	uint32_t lot[CONNTRACK_LOTS];   /* random numbers of the next half-open flows that go; the next one is lot[drawn % CONNTRACK_LOTS] */
+	uint32_t lot[CONNTRACK_LOTS];   /* random numbers of the half-open flows that go next, the first one at drawn % CONNTRACK_LOTS */
 	uint32_t drawn;
 	struct conntrack_datagram *datagram;
 	uint32_t datagram_mask;         /* of the sets of CONNTRACK_WAYS */

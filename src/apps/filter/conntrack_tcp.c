@@ -12,7 +12,7 @@
 /* The view of flow->data. */
 struct track {
 	uint32_t next[SIDES];           /* what the side expects next */
-	uint32_t edge[SIDES];           /* how far the other side may send. Until the outside has answered, the inside's is just its window */
+	uint32_t edge[SIDES];           /* how far the other side may send; the inside's is just its window until the outside answers */
 };
 _Static_assert(sizeof(struct track) == sizeof(((struct flow *)0)->data), "what is known about a connection fits into a flow");
 

@@ -212,5 +212,5 @@ static const struct bench_case cases[] = {
 
 const struct benchmark conntrack_benchmark = {
 	.name = "conntrack", .cases = cases,
-	.help = "filter.conntrack with 1,000, 65,536 and 1,048,576 flows, packets in random order; a flood of SYNs that displace each other.",
+	.help = "filter.conntrack with 1,000 to 1,048,576 flows, packets in random order; a flood of SYNs that displace each other.",
 };

@@ -239,10 +239,8 @@ function TestWorkers:testPacketsThatAReloadAddedAreKnownToAllWorkers()
   lu.assertEquals(code, 0, output)
   lu.assertStrMatches(output, ".*\nsegments       [1-9].*")
   local before = number(stats(), "sink", "consumed")
-  wait("packets of the new segment", function() return number(stats(), "sink", "consumed") > before + 150000 end)
-  local text = stop()
-  lu.assertStrContains(text, "+ 0 dropped")
-  lu.assertNotStrContains(text, "bad")
+  wait("packets of the new segment", function() return (number(stats(), "sink", "consumed") or 0) > before + 150000 end)
+  lu.assertNotStrContains(stop(), "bad")
 end
 
 local function workers()

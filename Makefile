@@ -402,6 +402,7 @@ SOURCES := \
 	src/program/lua.c \
 	src/program/lwaftr/bench.c \
 	src/program/lwaftr/check.c \
+	src/program/lwaftr/gen.c \
 	src/program/lwaftr/lwaftr.c \
 	src/program/lwaftr/plan.c \
 	src/program/lwaftr/session.c \

@@ -88,6 +88,17 @@ static const struct program_option lwaftr_check_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option lwaftr_gen_options[] = {
+	{ "--softwires", "N", "Softwires of the table; default 1000." },
+	{ "--psid-length", "K", "Bits of PSID: 2^K - 1 softwires on each address; 0: one with all ports; default 6." },
+	{ "--br-addresses", "N", "Tunnel ends of the relay, used in turn; default 1." },
+	{ "--packets", "N", "Packets of both captures together; default 16384." },
+	{ "--share", "PERCENT", "How many of them come from the IPv4 side; default 50." },
+	{ "--size", "BYTES", "Length of the IPv4 packets, 28 to 1500; mix: 46, 576 and 1500 as 7 : 4 : 1; default 46." },
+	{ "--seed", "N", "Of which all is made; default 1." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option ps_options[] = {
 	{ "--json", NULL, "Print one JSON object per instance." },
 	{ "--names", NULL, "Print nothing but the names." },
@@ -189,6 +200,9 @@ const struct program programs[] = {
 	{ "lwaftr check", "CONF V4-IN V6-IN V4-OUT V6-OUT", "Run the packets of two captures through an lwAFTR, into two others.\n"
 		"Without devices, root or time: the same input gives the same output. What would leave on the IPv4 side goes to V4-OUT, the "
 		"rest to V6-OUT.", lwaftr_check_options, program_lwaftr_check },
+	{ "lwaftr gen", "DIR", "Make a configuration of an lwAFTR, and packets that belong to it.\n"
+		"DIR gets lwaftr.conf, v4.pcap (from the internet) and v6.pcap (from B4s), for nf lwaftr check and bench. The softwires of the "
+		"packets are chosen at random; the same options give the same bytes.", lwaftr_gen_options, program_lwaftr_gen },
 	{ "lwaftr validate", "CONF", "Tell all that is wrong with a configuration of an lwAFTR; start nothing.", NULL, program_lwaftr_validate },
 	{ "ps", NULL, "List the instances of nf that run.\n"
 		"A stale one was killed: the next nf run of its name takes its place.", ps_options, program_ps },

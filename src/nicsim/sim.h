@@ -244,9 +244,8 @@ enum sim_rule { SIM_RULES(SIM_RULE_ID) SIM_RULE_COUNT };
 /* Name something that a driver did wrong. The first few of a rule are printed, all are counted. */
 void sim_judge(const struct sim_card *card, enum sim_rule rule, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
 
-/* Violations so far; of one rule. */
+/* Violations so far. */
 uint64_t sim_judge_violations(const struct sim *sim);
-uint64_t sim_judge_count(enum sim_rule rule);
 
 /* Print what was found, and what each card did. */
 void sim_judge_report(const struct sim *sim, FILE *out);
@@ -337,8 +336,7 @@ enum { SIM_ENABLE = 1 << 25 };          /* of SIM_CONTROL: RXDCTL and TXDCTL */
 /* --- sim_receive, sim_transmit ---------------------------------------------------------------------------------------- */
 
 /* A frame arrives on the card's wire. */
-enum sim_arrival { SIM_TAKEN, SIM_NO_DESCRIPTOR, SIM_LOST };
-enum sim_arrival sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bool bad_crc);
+void sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bool bad_crc);
 
 /* Might a frame be lost for want of descriptors now? Asked by a wire that waits. */
 bool sim_receive_waits(struct sim_card *card);

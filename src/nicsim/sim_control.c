@@ -118,6 +118,8 @@ static bool do_quit(struct order *order)
 	return raise(SIGTERM) == 0;
 }
 
+static bool do_help(struct order *order);
+
 static const struct { const char *name, *rest, *help; bool needs_card; bool (*act)(struct order *order); } commands[] = {
 	{ "link", "CARD down|up", "the cable is pulled, plugged in", true, do_link },
 	{ "hang", "CARD on|off", "nothing is transmitted any more", true, do_hang },
@@ -129,12 +131,14 @@ static const struct { const char *name, *rest, *help; bool needs_card; bool (*ac
 	{ "peek", "CARD OFFSET", "tell a register's value", true, do_peek },
 	{ "report", "", "tell what was sent and found so far", false, do_report },
 	{ "quit", "", "end", false, do_quit },
+	{ "help", "", "tell all commands", false, do_help },
 };
 
-void sim_control_help(FILE *out)
+static bool do_help(struct order *order)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %s %-32s %s\n", commands[i].name, commands[i].rest, commands[i].help);
+		fprintf(order->out, "%-7s %-33s %s\n", commands[i].name, commands[i].rest, commands[i].help);
+	return true;
 }
 
 bool sim_control_do(struct sim *sim, const char *command, FILE *out)

@@ -6,9 +6,6 @@
  *   gives: false after a message when it is none */
 bool sim_control_do(struct sim *sim, const char *command, FILE *out);
 
-/* All commands, with what they do. */
-void sim_control_help(FILE *out);
-
 /* Listen on ROOT/control, and on standard input when it is given. fails: -errno with nf_error() */
 int sim_control_begin(struct sim *sim, bool with_input) __attribute__((warn_unused_result));
 void sim_control_step(struct sim *sim);

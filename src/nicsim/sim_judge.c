@@ -29,11 +29,6 @@ void sim_judge(const struct sim_card *card, enum sim_rule rule, const char *form
 		text);
 }
 
-uint64_t sim_judge_count(enum sim_rule rule)
-{
-	return counts[rule];
-}
-
 uint64_t sim_judge_violations(const struct sim *sim)
 {
 	uint64_t sum = 0;

@@ -210,7 +210,7 @@ static void check_waiting(struct sim_queue *queue)
 }
 
 /* A frame that finds no descriptor. */
-static enum sim_arrival starve(struct sim_queue *queue)
+static void starve(struct sim_queue *queue)
 {
 	struct sim_card *card = queue->card;
 
@@ -218,30 +218,30 @@ static enum sim_arrival starve(struct sim_queue *queue)
 	queue->dropped++;
 	card->counts.no_descriptor++;
 	card->kind->count_missed(card, queue);
-	return SIM_NO_DESCRIPTOR;
 }
 
 /* Put a frame into a queue: `data` is as it is stored. */
-static enum sim_arrival deliver(struct sim_queue *queue, const struct sim_frame *f, const uint8_t *data, uint32_t length, bool stripped)
+static void deliver(struct sim_queue *queue, const struct sim_frame *f, const uint8_t *data, uint32_t length, bool stripped)
 {
 	struct sim_card *card = queue->card;
 	uint32_t needs = (length + queue->buffer - 1) / queue->buffer;
 	uint32_t status = status_of(f, card->kind->checks(card), stripped);
 	uint16_t vlan = f->has_vlan && stripped ? f->vlan : 0;
 
-	if (sim_ring_waiting(queue) < needs)
-		return starve(queue);
+	if (sim_ring_waiting(queue) < needs) {
+		starve(queue);
+		return;
+	}
 	for (uint32_t at = 0; at < length; at += queue->buffer) {
 		uint32_t part = length - at < queue->buffer ? length - at : queue->buffer;
 
 		if (!fill(queue, f, status, data + at, part, at + part == length, vlan))
-			return SIM_LOST;
+			return;
 	}
 	sim_set(card, queue->at + SIM_HEAD, queue->head);
 	queue->packets++;
 	queue->bytes += length;
 	card->kind->count_queue(card, queue, length);
-	return SIM_TAKEN;
 }
 
 /* The frame as a queue gets it: without its tag, with its FCS. gives: its length; *data: in `copy` when it was changed */
@@ -268,10 +268,9 @@ static uint32_t shape(const struct sim_card *card, const struct sim_frame *f, bo
 	return length;
 }
 
-static enum sim_arrival deliver_all(struct sim_card *card, struct sim_frame *f)
+static void deliver_all(struct sim_card *card, struct sim_frame *f)
 {
 	static uint8_t copy[SIM_FRAME + 64];
-	enum sim_arrival worst = SIM_TAKEN;
 	bool any = false;
 
 	for (uint32_t i = 0; i < f->queue_count; i++) {
@@ -279,24 +278,19 @@ static enum sim_arrival deliver_all(struct sim_card *card, struct sim_frame *f)
 		bool strip = queue->strips_vlan && f->has_vlan;
 		const uint8_t *data;
 		uint32_t length;
-		enum sim_arrival arrival;
 
 		if (!queue->enabled || queue->count == 0 || queue->buffer == 0)
 			continue;
 		any = true;
 		length = shape(card, f, strip, copy, &data);
-		arrival = deliver(queue, f, data, length, strip);
-		worst = arrival > worst ? arrival : worst;
+		deliver(queue, f, data, length, strip);
 	}
-	if (any)
-		return worst;
-	card->counts.no_queue++;
-	return SIM_LOST;
+	card->counts.no_queue += !any;
 }
 
 /* Frames come while reception is off: that is no fault of the driver's while it starts, but it is when it has given buffers
  * and never switches it on. */
-static enum sim_arrival not_ready(struct sim_card *card)
+static void not_ready(struct sim_card *card)
 {
 	bool given = false;
 
@@ -310,7 +304,6 @@ static enum sim_arrival not_ready(struct sim_card *card)
 		card->off_ns = 0;
 	}
 	card->counts.not_ready++;
-	return SIM_LOST;
 }
 
 bool sim_receive_waits(struct sim_card *card)
@@ -330,18 +323,18 @@ bool sim_receive_waits(struct sim_card *card)
 	return false;
 }
 
-enum sim_arrival sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bool bad_crc)
+void sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bool bad_crc)
 {
 	const struct sim_kind *kind = card->kind;
 	struct sim_frame frame;
 
 	if (length < 14 || length > SIM_FRAME - SIM_FCS) {
 		card->counts.length_errors++;
-		return SIM_LOST;
+		return;
 	}
 	if (!card->link || card->faults.vanished) {
 		card->counts.not_ready++;
-		return SIM_LOST;
+		return;
 	}
 	if (card->faults.crc_errors > 0) {
 		card->faults.crc_errors--;
@@ -353,7 +346,8 @@ enum sim_arrival sim_receive(struct sim_card *card, const uint8_t *data, uint32_
 	frame.bad_crc = bad_crc;
 	if (!kind->receives(card)) {
 		kind->count_receive(card, &frame);
-		return not_ready(card);
+		not_ready(card);
+		return;
 	}
 	sim_parse(&frame, kind->vlan_type(card), kind->checks(card));
 	kind->steer(card, &frame);
@@ -362,8 +356,8 @@ enum sim_arrival sim_receive(struct sim_card *card, const uint8_t *data, uint32_
 	card->counts.length_errors += length > kind->longest(card);
 	if (frame.queue_count == 0) {
 		card->counts.filtered++;
-		return SIM_LOST;
+		return;
 	}
 	card->counts.received++;
-	return deliver_all(card, &frame);
+	deliver_all(card, &frame);
 }

@@ -170,9 +170,11 @@ static struct cuckoo_entry *clear_way(struct cuckoo *cuckoo, const struct step *
 /* Find a free place for a new key, nearest first, and bring it into one of the key's buckets. gives: NULL when there is none */
 static struct cuckoo_entry *make_place(struct cuckoo *cuckoo, uint64_t first, uint64_t second)
 {
-	struct step step[STEPS + CUCKOO_BUCKET] = { { first, -1, 0 }, { second, -1, 0 } };
+	struct step step[STEPS];
 	int16_t count = 2;
 
+	step[0] = (struct step){ first, -1, 0 };
+	step[1] = (struct step){ second, -1, 0 };
 	for (int16_t at = 0; at < count; at++) {
 		struct cuckoo_entry *entry = bucket(cuckoo, step[at].bucket), *empty = free_place(entry);
 

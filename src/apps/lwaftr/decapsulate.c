@@ -212,8 +212,14 @@ static __attribute__((noinline)) void refuse(struct lwaftr *lwaftr, struct packe
 	lwaftr_drop4(lwaftr, p, counter, LWAFTR_FROM_B4);
 }
 
+/* What left for the internet; counted once a burst. */
+struct sent {
+	uint32_t packets;
+	uint64_t bytes;
+};
+
 /* A decapsulated packet leaves for the internet. */
-static inline void send_out(struct lwaftr *lwaftr, struct packet *p)
+static inline void send_out(struct lwaftr *lwaftr, struct packet *p, struct sent *out)
 {
 	enum { NEEDED = 4 };
 	const struct lwaftr_message expired = { .type = ICMP_TIME_EXCEEDED };
@@ -233,12 +239,14 @@ static inline void send_out(struct lwaftr *lwaftr, struct packet *p)
 	if (lwaftr->decrement)
 		ipv4_set_ttl(ip, (uint8_t)(ip->ttl - 1));
 	memcpy(p->data, lwaftr->ethernet4, ETHERNET_HEADER);
-	lwaftr_count(lwaftr, LWAFTR_OUT_IPV4, p->length);
+	out->packets++;
+	out->bytes += p->length;
 	lwaftr_send(lwaftr, LWAFTR_V4, p);
 }
 
 /* The tunnel is that of a softwire: take the inner packet out, and send it where it goes. */
-static inline void accept(struct lwaftr *lwaftr, struct packet *p, uint32_t at, int32_t dst_port, bool served, struct hairpins *hairpins)
+static inline void accept(struct lwaftr *lwaftr, struct packet *p, uint32_t at, int32_t dst_port, bool served, struct hairpins *hairpins,
+	struct sent *out)
 {
 	struct ipv4 *ip = (struct ipv4 *)(p->data + at);
 
@@ -262,7 +270,7 @@ static inline void accept(struct lwaftr *lwaftr, struct packet *p, uint32_t at, 
 	/* What is sent instead of it goes where hairpins go, and must not overtake them. */
 	if (__builtin_expect(hairpins->count > 0, 0))
 		flush(lwaftr, hairpins);
-	send_out(lwaftr, p);
+	send_out(lwaftr, p, out);
 }
 
 static inline bool is_tunnel(const struct lwaftr *lwaftr, const struct lwaftr_tunnel *tunnel, const struct ipv6 *outer)
@@ -280,7 +288,7 @@ static __attribute__((noinline)) void reject(struct lwaftr *lwaftr, struct packe
 }
 
 /* A fragment of an inner packet; with the first one go those that waited for it. */
-static void pass_fragment(struct lwaftr *lwaftr, struct packet *p, uint32_t at, struct hairpins *hairpins)
+static void pass_fragment(struct lwaftr *lwaftr, struct packet *p, uint32_t at, struct hairpins *hairpins, struct sent *out)
 {
 	for (; p != NULL; p = lwaftr_fragment_next(lwaftr), at = p != NULL ? p->meta.spare[0] : 0) {
 		const struct ipv4 *ip = (const struct ipv4 *)(p->data + at);
@@ -298,7 +306,8 @@ static void pass_fragment(struct lwaftr *lwaftr, struct packet *p, uint32_t at, 
 		}
 		if (ipv4_is_first(ip))
 			lwaftr_fragment_accept(lwaftr, ip, src_port, dst_port);
-		accept(lwaftr, p, at, dst_port, lwaftr->hairpins && lwaftr_binding_serves(&lwaftr->binding, bytes_swap32(ip->dst_be)), hairpins);
+		accept(lwaftr, p, at, dst_port, lwaftr->hairpins && lwaftr_binding_serves(&lwaftr->binding, bytes_swap32(ip->dst_be)),
+			hairpins, out);
 	}
 }
 
@@ -306,6 +315,7 @@ void lwaftr_decapsulate(struct lwaftr *lwaftr)
 {
 	struct hairpins hairpins;
 	struct arrivals arrivals;
+	struct sent out = { 0 };
 
 	hairpins.count = 0;
 	receive(lwaftr, &arrivals);
@@ -320,13 +330,16 @@ void lwaftr_decapsulate(struct lwaftr *lwaftr)
 			flush(lwaftr, &hairpins);
 			lwaftr_relay(lwaftr, p);
 		} else if (__builtin_expect(arrivals.kind[i] == FRAGMENT, 0)) {
-			pass_fragment(lwaftr, p, arrivals.inner[i], &hairpins);
+			pass_fragment(lwaftr, p, arrivals.inner[i], &hairpins, &out);
 		} else if (__builtin_expect(tunnel == NULL || arrivals.lacks_port[i] || !is_tunnel(lwaftr, tunnel, outer_of(p)), 0)) {
 			flush(lwaftr, &hairpins);
 			reject(lwaftr, p, arrivals.lacks_port[i] ? NULL : tunnel);
 		} else {
-			accept(lwaftr, p, arrivals.inner[i], arrivals.dst_port[i], lwaftr->hairpins && arrivals.served[i] != 0, &hairpins);
+			accept(lwaftr, p, arrivals.inner[i], arrivals.dst_port[i], lwaftr->hairpins && arrivals.served[i] != 0, &hairpins,
+				&out);
 		}
 	}
 	flush(lwaftr, &hairpins);
+	lwaftr->app.counter[LWAFTR_OUT_IPV4] += out.packets;
+	lwaftr->app.counter[LWAFTR_OUT_IPV4_BYTES] += out.bytes;
 }

@@ -163,8 +163,10 @@ static inline void add(struct lwaftr_batch *batch, struct packet *p, int32_t por
 
 void lwaftr_hairpin(struct lwaftr *lwaftr, struct packet *const *burst, const int32_t *port, uint32_t n)
 {
-	struct lwaftr_batch batch = { .origin = LWAFTR_FROM_B4 };
+	struct lwaftr_batch batch;
 
+	batch.count = 0;
+	batch.origin = LWAFTR_FROM_B4;
 	for (uint32_t i = 0; i < n; i++) {
 		lwaftr_count(lwaftr, LWAFTR_HAIRPIN, burst[i]->length);
 		if (lwaftr_ipv4(burst[i])->protocol != IP_ICMP || admit_icmp(lwaftr, burst[i], LWAFTR_FROM_B4))

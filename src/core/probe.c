@@ -274,6 +274,23 @@ const struct probe_record *probe_reader_next(struct probe_reader *reader, bool *
 	}
 }
 
+bool probe_call_read(const struct probe_record *record, struct probe_call *call)
+{
+	const size_t fixed = offsetof(struct probe_call, span);
+
+	if (record->kind != PROBE_CALL || record->length < fixed || record->length > sizeof(*call))
+		return false;
+	memcpy(call, record + 1, record->length);
+	if (call->inputs > PROBE_PORTS || call->outputs > PROBE_PORTS ||
+		record->length != fixed + (call->inputs + call->outputs) * sizeof(struct probe_span))
+		return false;
+	/* A reader goes through them: more than a link holds no call takes or sends. */
+	for (uint32_t i = 0; i < call->inputs + call->outputs; i++)
+		if (call->span[i].count > LINK_SLOTS)
+			return false;
+	return true;
+}
+
 struct probe_status probe_reader_status(const struct probe_reader *reader)
 {
 	return (struct probe_status){ (enum probe_state)__atomic_load_n(&reader->shared->state, __ATOMIC_ACQUIRE),

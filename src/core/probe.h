@@ -113,6 +113,10 @@ void probe_reader_close(struct probe_reader *reader);
  *   gives: NULL when there is none, or when the writer wrote nonsense: *broken */
 const struct probe_record *probe_reader_next(struct probe_reader *reader, bool *broken);
 
+/* What stands behind the record of a call.
+ *   gives: false when it is not what an app can have done: the writer wrote nonsense */
+bool probe_call_read(const struct probe_record *record, struct probe_call *call);
+
 /* Whether the writer goes on, and its counts: complete when everything up to them was read. */
 struct probe_status {
 	enum probe_state state;

@@ -234,22 +234,6 @@ static void on_call(struct trace *t, const struct probe_record *record, const st
 	}
 }
 
-/* Copy a call's fixed and variable part out of a record of a writer that is not believed. gives: false when it is none */
-static bool read_call(const struct probe_record *record, struct probe_call *call)
-{
-	const size_t fixed = offsetof(struct probe_call, span);
-
-	if (record->length < fixed || record->length > sizeof(*call))
-		return false;
-	memcpy(call, record + 1, record->length);
-	/* More than a link holds no call can take from it. */
-	for (uint32_t i = 0; i < (record->length - fixed) / sizeof(struct probe_span); i++)
-		if (call->span[i].count > LINK_SLOTS)
-			return false;
-	return call->inputs <= PROBE_PORTS && call->outputs <= PROBE_PORTS &&
-		record->length == fixed + (call->inputs + call->outputs) * sizeof(struct probe_span);
-}
-
 static void forget_sent(struct trace *t)
 {
 	while (t->sent_count > 0)
@@ -270,7 +254,7 @@ static int follow(struct trace *t)
 
 			if (copy != NULL)
 				t->sent[t->sent_count++] = memcpy(copy, record, record->size);
-		} else if (record->kind == PROBE_CALL && (sound = read_call(record, &call))) {
+		} else if (record->kind == PROBE_CALL && (sound = probe_call_read(record, &call))) {
 			on_call(t, record, &call);
 			forget_sent(t);
 			if (t->paths >= PATHS_MOST)

@@ -132,18 +132,23 @@ function TestTrace:testAFastFlow()
   stop()
 end
 
+-- A client has the ring when the worker was told.
+local function wait_for_the_trace(client)
+  wait("the trace", function() return (support.read(("/proc/%d/maps"):format(client)) or ""):find("nf-probe", 1, true) end)
+end
+
 function TestTrace:testReloadsAndTheEnd()
   start(GRAPH)
   for _ = 1, 3 do
     local client = background(("'%s' trace %s"):format(support.nf, name), "client")
-    wait("packets", function() return select(2, nf("capture " .. name .. " tee.a --count 1 --text")) == 0 end)
+    wait_for_the_trace(client)
     local text, code = nf(("reload %s %s"):format(name, file((GRAPH:gsub("length = 58", "length = 57")))))
     lu.assertEquals(code, 0, text)
     wait("the end", function() return not alive(client) end)
     lu.assertStrContains(support.read(folder .. "/client"), "nf trace: a reload changed the graph\n")
   end
   local client = background(("'%s' trace %s"):format(support.nf, name), "client")
-  wait("packets", function() return select(2, nf("capture " .. name .. " tee.a --count 1 --text")) == 0 end)
+  wait_for_the_trace(client)
   stop()
   wait("the end", function() return not alive(client) end)
   lu.assertStrContains(support.read(folder .. "/client"), "nf trace: the graph has ended\n")

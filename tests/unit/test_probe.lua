@@ -180,6 +180,41 @@ function TestProbe:testTheReaderBelievesNothing()
   end)
 end
 
+-- A call that no app can have made is none.
+function TestProbe:testCallsAreChecked()
+  local fixed, span = ffi.offsetof("struct probe_call", "span"), ffi.sizeof("struct probe_span")
+  local buffer = ffi.new("uint64_t[?]", 1024)
+  local record = ffi.cast("struct probe_record *", buffer)
+  local call = ffi.cast("struct probe_call *", ffi.cast("char *", buffer) + ffi.sizeof("struct probe_record"))
+  local read = ffi.new("struct probe_call")
+  local function is_call(change)
+    ffi.fill(buffer, 8192)
+    record.kind, record.length = nf.PROBE_CALL, fixed + 3 * span
+    call.app, call.inputs, call.outputs = 5, 1, 2
+    for i = 0, 2 do call.span[i].link, call.span[i].count, call.span[i].first = i, 1024, 7 end
+    if change then change() end
+    return nf.probe_call_read(record, read)
+  end
+  lu.assertTrue(is_call())
+  lu.assertEquals({ read.app, read.inputs, read.outputs, read.span[2].link, tonumber(read.span[2].first) }, { 5, 1, 2, 2, 7 })
+  for _, change in ipairs({
+    function() record.kind = nf.PROBE_PACKET end,
+    function() record.length = 0 end,
+    function() record.length = fixed - 1 end,
+    function() record.length = fixed + 2 * span end,
+    function() record.length = fixed + 3 * span + 1 end,
+    function() record.length = 0xffffffff end,
+    function() call.inputs = 2 end,
+    function() call.inputs, call.outputs = 0xffffffff, 4 end,
+    function() call.inputs, call.outputs, record.length = 65, 0, fixed + 65 * span end,
+    function() call.span[0].count = 1025 end,
+    function() call.span[2].count = 0xffffffff end,
+  }) do
+    lu.assertFalse(is_call(change))
+  end
+  lu.assertTrue(is_call(function() call.inputs, call.outputs, record.length = 0, 0, fixed end))
+end
+
 function TestProbe:testTheReaderIsToldOfTheEnd()
   lu.assertEquals(tonumber(nf.probe_reader_status(self.reader).state), tonumber(nf.PROBE_RUNNING))
   nf.probe_lose_link(self.probe, "PROBE_LINK_GONE")

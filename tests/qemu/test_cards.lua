@@ -1,5 +1,5 @@
--- intel.e1000e against QEMU's model of the 82574, a second witness: directly, and through vfio-pci behind an IOMMU. See
--- guest_cards.lua for the cases.
+-- intel.e1000e against QEMU's model of the 82574, a second witness: directly, through vfio-pci behind an IOMMU, and
+-- with the kernel's own driver as the peer. See guest_cards.lua and guest_peer.lua for the cases.
 local lu = require("luaunit")
 local qemu = require("support_qemu")
 
@@ -12,5 +12,8 @@ TestDirect = qemu.class({ test = "tests/qemu/guest_cards.lua", devices = CARDS, 
 
 TestVfio = qemu.class({ test = "tests/qemu/guest_cards.lua", devices = "-device intel-iommu " .. CARDS, append = "intel_iommu=on",
   modules = { "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci" }, huge_pages = 128 }, CASES)
+
+TestPeer = qemu.class({ test = "tests/qemu/guest_peer.lua", devices = CARDS, modules = { "e1000e", "tun" },
+  programs = { "ip" }, huge_pages = 64 }, { "testTheKernelPingsThroughNf" })
 
 os.exit(lu.LuaUnit.run())

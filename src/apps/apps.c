@@ -16,6 +16,9 @@
 	X(basic_split) \
 	X(basic_tee) \
 	X(basic_truncate) \
+	X(filter_classify) \
+	X(filter_conntrack) \
+	X(filter_pcap) \
 	X(intel_e1000e) \
 	X(intel_igb) \
 	X(intel_ixgbe) \
@@ -25,11 +28,8 @@
 	X(ip_fragment4) \
 	X(ip_fragment6) \
 	X(ip_ndp) \
-	X(filter_conntrack) \
 	X(ip_reassemble4) \
 	X(ip_reassemble6) \
-	X(filter_classify) \
-	X(filter_pcap) \
 	X(lwaftr_lwaftr) \
 	X(lwaftr_stick) \
 	X(pcap_reader) \

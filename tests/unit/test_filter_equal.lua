@@ -191,7 +191,7 @@ local function compare_mutation(program, text)
   local ops = ffi.new("struct bpf_op[?]", program.count)
   changed_ops[1] = ops
   ffi.copy(ops, program.op, program.count * ffi.sizeof("struct bpf_op"))
-  local changed = ffi.new("struct bpf_ops", ops, program.count)
+  local changed = ffi.new("struct bpf_ops", changed_ops[1], program.count)
   for _ = 1, math.random(3) do
     local op, kind = ops[math.random(0, program.count - 1)], math.random(4)
     if kind == 1 then

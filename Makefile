@@ -402,9 +402,12 @@ SOURCES := \
 	src/program/lua.c \
 	src/program/lwaftr/bench.c \
 	src/program/lwaftr/check.c \
+	src/program/lwaftr/explain.c \
+	src/program/lwaftr/frame.c \
 	src/program/lwaftr/gen.c \
 	src/program/lwaftr/lwaftr.c \
 	src/program/lwaftr/plan.c \
+	src/program/lwaftr/reasoning.c \
 	src/program/lwaftr/session.c \
 	src/program/lwaftr/validate.c \
 	src/program/main.c \

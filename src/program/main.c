@@ -88,6 +88,11 @@ static const struct program_option lwaftr_check_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option lwaftr_explain_options[] = {
+	{ "--side", "v4|v6", "Where the packets come from; default: IPv6 from v6, everything else from v4." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option lwaftr_gen_options[] = {
 	{ "--softwires", "N", "Softwires of the table; default 1000." },
 	{ "--psid-length", "K", "Bits of PSID: 2^K - 1 softwires on each address; 0: one with all ports; default 6." },
@@ -200,6 +205,12 @@ const struct program programs[] = {
 	{ "lwaftr check", "CONF V4-IN V6-IN V4-OUT V6-OUT", "Run the packets of two captures through an lwAFTR, into two others.\n"
 		"Without devices, root or time: the same input gives the same output. What would leave on the IPv4 side goes to V4-OUT, the "
 		"rest to V6-OUT.", lwaftr_check_options, program_lwaftr_check },
+	{ "lwaftr explain", "CONF PACKET...", "Tell step by step what an lwAFTR does with a packet, and why.\n"
+		"PACKET is a frame in hex, FILE (the first packet of a capture) or FILE:NUMBER (counted from 1). It goes through the real "
+		"graph, with nothing at its ends: each app that has it, the softwire that is looked up, the fields that change, the counters, "
+		"what leaves with all its bytes, or the reason why it is dropped. Nothing is sent, and no running instance knows of it. "
+		"Several packets come one after the other, for example the fragments of one.", lwaftr_explain_options,
+		program_lwaftr_explain },
 	{ "lwaftr gen", "DIR", "Make a configuration of an lwAFTR, and packets that belong to it.\n"
 		"DIR gets lwaftr.conf, v4.pcap (from the internet) and v6.pcap (from B4s), for nf lwaftr check and bench. The softwires of the "
 		"packets are chosen at random; the same options give the same bytes.", lwaftr_gen_options, program_lwaftr_gen },

@@ -2,6 +2,7 @@
 local lu = require("luaunit")
 local ffi = require("ffi")
 local nf = require("nf.core")
+require("support")              -- os.exit closes the Lua state, so that the tables are freed
 
 TestCuckoo, TestMap = {}, {}
 

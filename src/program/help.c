@@ -56,7 +56,7 @@ void help_programs(FILE *out)
 	fprintf(out, "nf %s -- packets through a graph of apps: described in Lua, run in C.\n\n", NF_VERSION);
 	fprintf(out, "usage: nf PROGRAM [OPTIONS] [ARGUMENTS]\n\n");
 	for (const struct program *p = programs; p->name != NULL; p++) {
-		fprintf(out, "  %-8s ", p->name);
+		fprintf(out, "  %-15s ", p->name);
 		help_sentence(out, p->help);
 		fputc('\n', out);
 	}

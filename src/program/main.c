@@ -187,16 +187,8 @@ const struct program programs[] = {
 		"What is no file is the name of an instance: apps are drawn with packets per second, and what they drop.", graph_options, program_graph },
 	{ "help", "[PROGRAM|APP|apps] [COMMAND]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
-	{ "nicsim", "[-- COMMAND]", "Simulate network cards, for drivers that are to be tried or tested without one.\n"
-		"COMMAND runs with the cards in its PCI tree (NF_SYSFS); without COMMAND the variables that a driver needs are printed, "
-		"and commands are read from standard input. Each violation of the datasheet's rules is told in a line. It ends with 1 "
-		"when there was one, or when a frame was damaged or doubled, else with COMMAND's exit code. It needs root, and drivers "
-		"need huge pages.", nicsim_options, program_nicsim },
-	{ "pci", "[bind|unbind] [ADDRESS] [DRIVER]", "List the network cards: who has them, and which app drives them.\n"
-		"`nf pci bind ADDRESS` gives a card to vfio-pci, for nf behind an IOMMU; with kernel as DRIVER it goes back to the kernel's "
-		"own. `nf pci unbind ADDRESS` takes it from either, for direct access without an IOMMU.", pci_options, program_pci },
 	{ "lwaftr", "COMMAND [ARGS...]", "Be a border relay of lightweight 4over6 (lwAFTR, RFC 7596).\n"
-		"See nf help for the commands: nf lwaftr validate and the others.", NULL, program_lwaftr },
+		"The commands are bench, check, gen and validate; `nf help lwaftr check` tells more about one of them.", NULL, program_lwaftr },
 	{ "lwaftr bench", "CONF V4 V6", "Measure how fast an lwAFTR is with this configuration.\n"
 		"The packets of two captures are sent out of memory, again and again, through the whole graph of an lwAFTR into nothing, in one "
 		"process on one core. Each second, and as their median: packets and bits per second that came out, decapsulated and "
@@ -215,6 +207,14 @@ const struct program programs[] = {
 		"DIR gets lwaftr.conf, v4.pcap (from the internet) and v6.pcap (from B4s), for nf lwaftr check and bench. The softwires of the "
 		"packets are chosen at random; the same options give the same bytes.", lwaftr_gen_options, program_lwaftr_gen },
 	{ "lwaftr validate", "CONF", "Tell all that is wrong with a configuration of an lwAFTR; start nothing.", NULL, program_lwaftr_validate },
+	{ "nicsim", "[-- COMMAND]", "Simulate network cards, for drivers that are to be tried or tested without one.\n"
+		"COMMAND runs with the cards in its PCI tree (NF_SYSFS); without COMMAND the variables that a driver needs are printed, "
+		"and commands are read from standard input. Each violation of the datasheet's rules is told in a line. It ends with 1 "
+		"when there was one, or when a frame was damaged or doubled, else with COMMAND's exit code. It needs root, and drivers "
+		"need huge pages.", nicsim_options, program_nicsim },
+	{ "pci", "[bind|unbind] [ADDRESS] [DRIVER]", "List the network cards: who has them, and which app drives them.\n"
+		"`nf pci bind ADDRESS` gives a card to vfio-pci, for nf behind an IOMMU; with kernel as DRIVER it goes back to the kernel's "
+		"own. `nf pci unbind ADDRESS` takes it from either, for direct access without an IOMMU.", pci_options, program_pci },
 	{ "ps", NULL, "List the instances of nf that run.\n"
 		"A stale one was killed: the next nf run of its name takes its place.", ps_options, program_ps },
 	{ "regs", "ADDRESS [NAME]", "Print the registers of a card by name and field, as its driver has them.\n"

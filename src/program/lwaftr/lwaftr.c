@@ -14,6 +14,17 @@ static void list_names(const char *names[OPTIONS_MOST])
 	names[count] = NULL;
 }
 
+/* The user named no command that there is, nor one like it. */
+static int wrong_command(const char *command, const char *const *names)
+{
+	char accepted[256] = "";
+	size_t length = 0;
+
+	for (; *names != NULL && length < sizeof(accepted); names++)
+		length += (size_t)snprintf(accepted + length, sizeof(accepted) - length, "%s%s", length > 0 ? ", " : "", *names);
+	return options_wrong(program_find("lwaftr"), "unknown command '%s'; accepted: %s", command, accepted);
+}
+
 int program_lwaftr(int argc, char **argv)
 {
 	const char *names[OPTIONS_MOST], *nearest;
@@ -33,7 +44,7 @@ int program_lwaftr(int argc, char **argv)
 	nearest = error_nearest(argv[1], names);
 	if (nearest != NULL)
 		return options_wrong(program_find("lwaftr"), "unknown command '%s'; did you mean '%s'?", argv[1], nearest);
-	return options_wrong(program_find("lwaftr"), "unknown command '%s'", argv[1]);
+	return wrong_command(argv[1], names);
 }
 
 /* In one piece: there may be a million, and standard error has no buffer. */

@@ -11,6 +11,11 @@ extern inline uint64_t ipv4_pseudo(const struct ipv4 *ip, uint8_t protocol, uint
 
 _Static_assert(sizeof(struct ipv4) == IPV4_HEADER, "the IPv4 header as on the wire");
 
+bool ipv4_is_host(const uint8_t *address)
+{
+	return address[0] != 0 && address[0] != 127 && address[0] < 224;
+}
+
 bool ipv4_is_fragment(const struct ipv4 *ip)
 {
 	return (bytes_swap16(ip->fragment_be) & (IPV4_MF | IPV4_OFFSET)) != 0;

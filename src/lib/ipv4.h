@@ -56,6 +56,10 @@ inline uint32_t ipv4_payload_length(const struct ipv4 *ip)
 	return ipv4_total_length(ip) - ipv4_header_length(ip);
 }
 
+/* An address that one host can have on a wire: not of "this network", loopback, group or reserved (RFC 1122, 3.2.1.3).
+ *   needs: 4 bytes */
+bool ipv4_is_host(const uint8_t *address);
+
 /* A fragment, the first one too. Only the first one has a transport header. */
 bool ipv4_is_fragment(const struct ipv4 *ip);
 bool ipv4_is_first(const struct ipv4 *ip);

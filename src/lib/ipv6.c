@@ -75,6 +75,13 @@ uint32_t ipv6_transport(const uint8_t *data, uint32_t length, uint8_t *protocol)
 	return walk(data, length, protocol, &fragment);
 }
 
+bool ipv6_is_host(const uint8_t *address)
+{
+	static const uint8_t unspecified[16];
+
+	return address[0] != 0xff && memcmp(address, unspecified, sizeof(unspecified)) != 0;
+}
+
 bool ipv6_is_fragment(const uint8_t *data, uint32_t length)
 {
 	uint8_t protocol;

@@ -47,6 +47,9 @@ inline uint32_t ipv6_flow_label(const struct ipv6 *ip)
  *          where its fragment header begins */
 uint32_t ipv6_transport(const uint8_t *data, uint32_t length, uint8_t *protocol);
 
+/* An address that one host can have: neither a group nor unspecified. needs: 16 bytes */
+bool ipv6_is_host(const uint8_t *address);
+
 /* A fragment header stands among the extension headers, of an unfragmented packet too (RFC 6946). */
 bool ipv6_is_fragment(const uint8_t *data, uint32_t length);
 

@@ -221,6 +221,10 @@ function TestArp:testMistakes()
     "app 'x': key 'next_hop': it is one of the own addresses" })
   lu.assertEquals(messages({ mac = "02:00:00:00:00:01", ip = { "10.0.0.1", "224.0.0.1" } }),
     { "app 'x': key 'ip[2]': not the address of one host; a unicast address is needed" })
+  for _, hop in ipairs({ "0.0.0.1", "127.0.0.1", "224.0.0.1", "255.255.255.255" }) do
+    lu.assertEquals(messages({ mac = "02:00:00:00:00:01", ip = "10.0.0.1", next_hop = hop }),
+      { "app 'x': key 'next_hop': not the address of one host; a unicast address is needed" })
+  end
   lu.assertEquals(#messages({}), 2)
 end
 

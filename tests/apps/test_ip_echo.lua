@@ -204,4 +204,14 @@ function TestEcho:testHostileFramesAndFullOutputs()
   basic.common("ip.echo6", { "ip.echo6", ip = "2001:db8::1" })
 end
 
+function TestEcho:testMistakes()
+  lu.assertEquals(basic.messages("ip.echo4", { "ip.echo4", ip = { "10.0.0.1", "224.0.0.1", "0.0.0.0", "127.0.0.1" } }), {
+    "app 'x': key 'ip[2]': not the address of one host; a unicast address is needed",
+    "app 'x': key 'ip[3]': not the address of one host; a unicast address is needed",
+    "app 'x': key 'ip[4]': not the address of one host; a unicast address is needed" })
+  lu.assertEquals(basic.messages("ip.echo6", { "ip.echo6", ip = { "ff02::1", "2001:db8::1", "::" } }), {
+    "app 'x': key 'ip[1]': not the address of one host; a unicast address is needed",
+    "app 'x': key 'ip[3]': not the address of one host; a unicast address is needed" })
+end
+
 os.exit(lu.LuaUnit.run())

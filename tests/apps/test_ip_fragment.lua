@@ -431,6 +431,9 @@ function TestFragment:testMistakes()
   lu.assertEquals(#basic.messages("ip.fragment4", { "ip.fragment4", mtu = 67, first_id = 65536, options = "none", identification = 5,
     error_source = "x", error_rate = 0 }), 6)
   lu.assertEquals(#basic.messages("ip.fragment6", { "ip.fragment6", mtu = 1279 }), 1)
+  local message = { "app 'x': key 'error_source': not the address of one host; a unicast address is needed" }
+  lu.assertEquals(basic.messages("ip.fragment4", { "ip.fragment4", error_source = "224.0.0.1" }), message)
+  lu.assertEquals(basic.messages("ip.fragment6", { "ip.fragment6", error_source = "ff02::1" }), message)
 end
 
 os.exit(lu.LuaUnit.run())

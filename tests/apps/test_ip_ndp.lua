@@ -310,6 +310,10 @@ function TestNdp:testMistakes()
     "app 'x': key 'next_hop': it is one of the own addresses",
     "app 'x': key 'ip[2]': not the address of one host; a unicast address is needed",
     "app 'x': key 'ip[3]': not the address of one host; a unicast address is needed" })
+  for _, hop in ipairs({ "::", "ff02::1" }) do
+    lu.assertEquals(basic.messages("ip.ndp", { "ip.ndp", mac = "02:00:00:00:00:01", ip = "2001:db8::1", next_hop = hop }),
+      { "app 'x': key 'next_hop': not the address of one host; a unicast address is needed" })
+  end
 end
 
 os.exit(lu.LuaUnit.run())

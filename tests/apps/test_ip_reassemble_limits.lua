@@ -263,6 +263,8 @@ function TestLimits:testMistakes()
   for _, f in ipairs(both) do
     lu.assertEquals(#basic.messages(f.class, { f.class, datagrams = 0, fragments = 0, fragments_per_datagram = 0, timeout = 0, header = "x",
       error_source = 5 }), 6)
+    lu.assertEquals(basic.messages(f.class, { f.class, error_source = f.class == "ip.reassemble4" and "0.0.0.0" or "::" }),
+      { "app 'x': key 'error_source': not the address of one host; a unicast address is needed" })
   end
 end
 

@@ -47,10 +47,12 @@ static void arp_check(const struct app *app, struct errors *errors)
 	const struct arp_app *arp = (const struct arp_app *)app;
 
 	neighbor_check(app, &arp->neighbor, arp->has_hop, errors);
+	if (arp->has_hop && !ipv4_is_host(arp->next_hop))
+		errors_add(errors, "app '%s': key 'next_hop': not the address of one host; a unicast address is needed", app->name);
 	if (arp->has_hop && is_own(arp, arp->next_hop))
 		errors_add(errors, "app '%s': key 'next_hop': it is one of the own addresses", app->name);
 	for (uint32_t i = 0; i < arp->own.count; i++)
-		if (own(arp, i)[0] == 0 || own(arp, i)[0] >= 224)
+		if (!ipv4_is_host(own(arp, i)))
 			errors_add(errors, "app '%s': key 'ip[%u]': not the address of one host; a unicast address is needed", app->name,
 				i + 1);
 }

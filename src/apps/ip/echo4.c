@@ -28,12 +28,14 @@ static bool is_own(const struct echo4 *echo, uint32_t address_be)
 	return false;
 }
 
-/* An address that may be answered: of one host, of this network (RFC 1122, 3.2.1.3). */
-static bool is_host(uint32_t address_be)
+static void echo4_check(const struct app *app, struct errors *errors)
 {
-	uint32_t first = bytes_swap32(address_be) >> 24;
+	const struct echo4 *echo = (const struct echo4 *)app;
 
-	return first != 0 && first != 127 && first < 224;
+	for (uint32_t i = 0; i < echo->own.count; i++)
+		if (!ipv4_is_host((const uint8_t *)echo->own.items + i * 4))
+			errors_add(errors, "app '%s': key 'ip[%u]': not the address of one host; a unicast address is needed", app->name,
+				i + 1);
 }
 
 /* The header of a whole echo request to an own address; NULL. Fragments are not looked into: reassemble before. */
@@ -67,13 +69,14 @@ static void answer(struct echo4 *echo, struct packet *p, struct ipv4 *ip)
 	struct app *app = &echo->app;
 	struct icmp *icmp = (struct icmp *)((uint8_t *)ip + ipv4_header_length(ip));
 	uint32_t length = ipv4_payload_length(ip), address_be = ip->src_be;
+	bool is_host = ipv4_is_host((const uint8_t *)&address_be);      /* that may be answered */
 
 	app->counter[IN_PACKETS]++;
 	app->counter[IN_BYTES] += p->length;
 	if (p->meta.flags & PACKET_CHECKSUM_PARTIAL)
 		offload_complete(p);
-	if (checksum_finish(checksum_add(0, icmp, length)) != 0 || !is_host(ip->src_be)) {
-		app_drop(app, is_host(ip->src_be) ? BAD_CHECKSUM : BAD_SOURCE, p);
+	if (checksum_finish(checksum_add(0, icmp, length)) != 0 || !is_host) {
+		app_drop(app, is_host ? BAD_CHECKSUM : BAD_SOURCE, p);
 		return;
 	}
 	swap_addresses((struct ethernet *)p->data);
@@ -137,5 +140,5 @@ const struct app_class ip_echo4_class = {
 	.counters = (const char *const[]){ "in-icmpv4-echo-packets", "in-icmpv4-echo-bytes", "out-icmpv4-echo-packets",
 		"out-icmpv4-echo-bytes", NULL },
 	.reasons = (const char *const[]){ "bad-checksum", "bad-source", NULL },
-	.push = echo4_push,
+	.check = echo4_check, .push = echo4_push,
 };

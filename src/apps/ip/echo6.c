@@ -28,12 +28,14 @@ static bool is_own(const struct echo6 *echo, const uint8_t *address)
 	return false;
 }
 
-/* An address that may be answered: of one host. */
-static bool is_host(const uint8_t *address)
+static void echo6_check(const struct app *app, struct errors *errors)
 {
-	static const uint8_t unspecified[16];
+	const struct echo6 *echo = (const struct echo6 *)app;
 
-	return address[0] != 0xff && memcmp(address, unspecified, sizeof(unspecified)) != 0;
+	for (uint32_t i = 0; i < echo->own.count; i++)
+		if (!ipv6_is_host((const uint8_t *)echo->own.items + i * 16))
+			errors_add(errors, "app '%s': key 'ip[%u]': not the address of one host; a unicast address is needed", app->name,
+				i + 1);
 }
 
 /* The header of a whole echo request to an own address, directly behind the IPv6 header; NULL. */
@@ -70,8 +72,8 @@ static void answer(struct echo6 *echo, struct packet *p, struct ipv6 *ip)
 	app->counter[IN_BYTES] += p->length;
 	if (p->meta.flags & PACKET_CHECKSUM_PARTIAL)
 		offload_complete(p);
-	if (checksum_finish(checksum_add(pseudo, icmp, length)) != 0 || !is_host(ip->src)) {
-		app_drop(app, is_host(ip->src) ? BAD_CHECKSUM : BAD_SOURCE, p);
+	if (checksum_finish(checksum_add(pseudo, icmp, length)) != 0 || !ipv6_is_host(ip->src)) {
+		app_drop(app, ipv6_is_host(ip->src) ? BAD_CHECKSUM : BAD_SOURCE, p);
 		return;
 	}
 	swap(p->data, ETHERNET_ADDRESS);
@@ -133,5 +135,5 @@ const struct app_class ip_echo6_class = {
 	.counters = (const char *const[]){ "in-icmpv6-echo-packets", "in-icmpv6-echo-bytes", "out-icmpv6-echo-packets",
 		"out-icmpv6-echo-bytes", NULL },
 	.reasons = (const char *const[]){ "bad-checksum", "bad-source", NULL },
-	.push = echo6_push,
+	.check = echo6_check, .push = echo6_push,
 };

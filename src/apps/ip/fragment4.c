@@ -65,6 +65,14 @@ static uint32_t error4(const struct fragmenter *fragmenter, uint8_t *to, const s
 	return icmp_error4(to, p->data, p->length, ICMP_UNREACHABLE, NEEDED, fragmenter->mtu, fragmenter->source);
 }
 
+static void fragment4_check(const struct app *app, struct errors *errors)
+{
+	const struct fragmenter *fragmenter = (const struct fragmenter *)app;
+
+	if (fragmenter->has_source && !ipv4_is_host(fragmenter->source))
+		errors_add(errors, "app '%s': key 'error_source': not the address of one host; a unicast address is needed", app->name);
+}
+
 static int fragment4_prepare(struct app *app, const struct app *old)
 {
 	struct fragmenter *fragmenter = (struct fragmenter *)app;
@@ -88,5 +96,6 @@ const struct app_class ip_fragment4_class = {
 	.outputs = (const char *const[]){ "output", "errors?", NULL },
 	.counters = (const char *const[]){ "out-ipv4-frag", "out-ipv4-frag-not", "out-errors", NULL },
 	.reasons = (const char *const[]){ "dont-fragment", "invalid", "no-packet", "too-many", NULL },
+	.check = fragment4_check,
 	.holds = fragmenter_holds, .prepare = fragment4_prepare, .commit = fragmenter_commit, .push = fragmenter_push,
 };

@@ -47,6 +47,14 @@ static uint32_t error6(const struct fragmenter *fragmenter, uint8_t *to, const s
 	return icmp_error6(to, p->data, p->length, ICMPV6_TOO_BIG, 0, fragmenter->mtu, fragmenter->source);
 }
 
+static void fragment6_check(const struct app *app, struct errors *errors)
+{
+	const struct fragmenter *fragmenter = (const struct fragmenter *)app;
+
+	if (fragmenter->has_source && !ipv6_is_host(fragmenter->source))
+		errors_add(errors, "app '%s': key 'error_source': not the address of one host; a unicast address is needed", app->name);
+}
+
 static int fragment6_prepare(struct app *app, const struct app *old)
 {
 	struct fragmenter *fragmenter = (struct fragmenter *)app;
@@ -70,5 +78,6 @@ const struct app_class ip_fragment6_class = {
 	.outputs = (const char *const[]){ "output", "errors?", NULL },
 	.counters = (const char *const[]){ "out-ipv6-frag", "out-ipv6-frag-not", "out-errors", NULL },
 	.reasons = (const char *const[]){ "too-big", "invalid", "no-packet", "too-many", NULL },
+	.check = fragment6_check,
 	.holds = fragmenter_holds, .prepare = fragment6_prepare, .commit = fragmenter_commit, .push = fragmenter_push,
 };

@@ -60,10 +60,12 @@ static void ndp_check(const struct app *app, struct errors *errors)
 	const struct ndp_app *ndp = (const struct ndp_app *)app;
 
 	neighbor_check(app, &ndp->neighbor, ndp->has_hop, errors);
+	if (ndp->has_hop && !ipv6_is_host(ndp->next_hop))
+		errors_add(errors, "app '%s': key 'next_hop': not the address of one host; a unicast address is needed", app->name);
 	if (ndp->has_hop && is_own(ndp, ndp->next_hop))
 		errors_add(errors, "app '%s': key 'next_hop': it is one of the own addresses", app->name);
 	for (uint32_t i = 0; i < ndp->own.count; i++)
-		if (own(ndp, i)[0] == 0xff || memcmp(own(ndp, i), unspecified, 16) == 0)
+		if (!ipv6_is_host(own(ndp, i)))
 			errors_add(errors, "app '%s': key 'ip[%u]': not the address of one host; a unicast address is needed", app->name,
 				i + 1);
 }

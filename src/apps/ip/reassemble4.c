@@ -80,6 +80,14 @@ static uint32_t error4(const struct reassembler *reassembler, uint8_t *to, const
 	return icmp_error4(to, p->data, p->length, ICMP_TIME_EXCEEDED, REASSEMBLY, 0, reassembler->source);
 }
 
+static void reassemble4_check(const struct app *app, struct errors *errors)
+{
+	const struct reassembler *reassembler = (const struct reassembler *)app;
+
+	if (reassembler->has_source && !ipv4_is_host(reassembler->source))
+		errors_add(errors, "app '%s': key 'error_source': not the address of one host; a unicast address is needed", app->name);
+}
+
 static int reassemble4_prepare(struct app *app, const struct app *old)
 {
 	struct reassembler *reassembler = (struct reassembler *)app;
@@ -113,6 +121,7 @@ const struct app_class ip_reassemble4_class = {
 	.reasons = (const char *const[]){ "invalid", "overlap", "too-many", "too-long", "duplicate", "evicted", "timed-out", "no-packet",
 		"cut-off", NULL },
 	.attends = true,
+	.check = reassemble4_check,
 	.holds = reassembler_holds, .prepare = reassemble4_prepare, .commit = reassembler_commit, .abort = reassembler_retire,
 	.flush = reassembler_flush, .stop = reassembler_stop, .retire = reassembler_retire,
 	.push = reassemble4_push, .held = reassembler_held, .wake_at = reassembler_wake_at,

@@ -123,6 +123,14 @@ static uint32_t error6(const struct reassembler *reassembler, uint8_t *to, const
 		pointer != 0 ? FIELD : REASSEMBLY, pointer, reassembler->source);
 }
 
+static void reassemble6_check(const struct app *app, struct errors *errors)
+{
+	const struct reassembler *reassembler = (const struct reassembler *)app;
+
+	if (reassembler->has_source && !ipv6_is_host(reassembler->source))
+		errors_add(errors, "app '%s': key 'error_source': not the address of one host; a unicast address is needed", app->name);
+}
+
 static int reassemble6_prepare(struct app *app, const struct app *old)
 {
 	struct reassembler *reassembler = (struct reassembler *)app;
@@ -157,6 +165,7 @@ const struct app_class ip_reassemble6_class = {
 	.reasons = (const char *const[]){ "invalid", "overlap", "too-many", "too-long", "duplicate", "evicted", "timed-out", "no-packet",
 		"cut-off", NULL },
 	.attends = true,
+	.check = reassemble6_check,
 	.holds = reassembler_holds, .prepare = reassemble6_prepare, .commit = reassembler_commit, .abort = reassembler_retire,
 	.flush = reassembler_flush, .stop = reassembler_stop, .retire = reassembler_retire,
 	.push = reassemble6_push, .held = reassembler_held, .wake_at = reassembler_wake_at,

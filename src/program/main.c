@@ -188,7 +188,7 @@ const struct program programs[] = {
 	{ "help", "[PROGRAM|APP|apps] [COMMAND]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
 	{ "lwaftr", "COMMAND [ARGS...]", "Be a border relay of lightweight 4over6 (lwAFTR, RFC 7596).\n"
-		"The commands are bench, check, gen and validate; `nf help lwaftr check` tells more about one of them.", NULL, program_lwaftr },
+		"`nf help` lists its commands, `nf help lwaftr check` tells more about one of them.", NULL, program_lwaftr },
 	{ "lwaftr bench", "CONF V4 V6", "Measure how fast an lwAFTR is with this configuration.\n"
 		"The packets of two captures are sent out of memory, again and again, through the whole graph of an lwAFTR into nothing, in one "
 		"process on one core. Each second, and as their median: packets and bits per second that came out, decapsulated and "

@@ -82,6 +82,7 @@ static void request(const uint8_t *data, const uint8_t *end, const int pair[2])
 	for (uint32_t i = 0; i < resources.count; i++) {
 		if (list[i].fd >= 0)
 			close(list[i].fd);
+		free(list[i].holders);
 		free(list[i].key);
 	}
 }

@@ -11,6 +11,8 @@
  *
  * A program or a test without a graph does filter_compile and filter_new. */
 
+enum { FILTER_TEXT = 65536 };            /* bytes of an expression, at most: libpcap goes a call deeper for each term */
+
 struct bpf_ops;
 struct bpf_native;
 
@@ -24,7 +26,7 @@ struct filter {
 
 /* Compile an expression for Ethernet frames; an empty one matches all. Reads files, may ask name servers: supervisor and programs.
  *   gives: 0 and a program; undo: filter_program_free
- *   fails: -EINVAL with nf_error(): libpcap's message and the place in the expression */
+ *   fails: -EINVAL with nf_error(): libpcap's message and the place in the expression, or that it is longer than FILTER_TEXT */
 int filter_compile(const char *expression, struct bpf_ops *program) __attribute__((warn_unused_result));
 void filter_program_free(struct bpf_ops *program);
 

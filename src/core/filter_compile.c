@@ -243,14 +243,18 @@ static int take(const struct bpf_program *made, struct bpf_ops *program)
 
 int filter_compile(const char *expression, struct bpf_ops *program)
 {
-	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, SNAPLEN);
+	size_t length = strlen(expression);
 	struct bpf_program made;
+	pcap_t *pcap;
 	int code;
 
 	*program = (struct bpf_ops){ 0 };
+	if (length > FILTER_TEXT)
+		return nf_fail(EINVAL, "the expression is too long: %zu bytes, %d are accepted", length, FILTER_TEXT);
+	pcap = pcap_open_dead(DLT_EN10MB, SNAPLEN);
 	if (pcap == NULL)
 		return nf_fail(ENOMEM, "no memory for libpcap");
-	if (pcap_compile(pcap, &made, expression, strlen(expression) <= LONG, PCAP_NETMASK_UNKNOWN) != 0) {
+	if (pcap_compile(pcap, &made, expression, length <= LONG, PCAP_NETMASK_UNKNOWN) != 0) {
 		code = fail_at(pcap, expression);
 	} else {
 		code = take(&made, program);

@@ -117,6 +117,8 @@ function TestFilter:testMessages()
     { "app 'x': key 'filter': expression rejects all packets" })
   lu.assertEquals(basic.messages("filter.pcap", { filter = "ip6 protochain 6" }),
     { "app 'x': key 'filter': the expression takes a loop, which no filter may have: 'protochain' is not accepted" })
+  lu.assertEquals(basic.messages("filter.pcap", { filter = ("ip or "):rep(100000) .. "ip" }),
+    { "app 'x': key 'filter': the expression is too long: 600002 bytes, 65536 are accepted" })
 end
 
 os.exit(lu.LuaUnit.run())

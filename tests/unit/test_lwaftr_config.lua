@@ -196,6 +196,8 @@ function TestModel:testKeysAreUnique()
 end
 
 function TestModel:testFilters()
+  local long = validate(w.conf({ external = 'ingress-filter "' .. ("ip or "):rep(100000) .. 'ip";' }))
+  lu.assertStrContains(long, "'ingress-filter': the expression is longer than 65536 bytes")
   good(w.conf({ external = 'ingress-filter ip; egress-filter "len < 0";', internal = 'ingress-filter "ip6 and not tcp"; egress-filter "";' }))
   local output = validate(top('internal-interface { egress-filter "ip and and"; }'))
   lu.assertStrContains(output, "FILE:2:36: 'egress-filter': ")

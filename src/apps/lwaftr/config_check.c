@@ -1,5 +1,6 @@
 /* config_check -- what of a configuration is right only together. */
 #include "apps/lwaftr/config_decode.h"
+#include "core/filter.h"
 
 #include <pcap/pcap.h>
 
@@ -12,7 +13,9 @@ static void check_filter(struct lwaftr_config *config, pcap_t *pcap, const char 
 
 	if (filter == NULL)
 		return;
-	if (pcap_compile(pcap, &program, filter, 0, PCAP_NETMASK_UNKNOWN) != 0)
+	if (strlen(filter) > FILTER_TEXT)
+		lwaftr_config_mistake(config, place, "'%s': the expression is longer than %d bytes", key, FILTER_TEXT);
+	else if (pcap_compile(pcap, &program, filter, 0, PCAP_NETMASK_UNKNOWN) != 0)
 		lwaftr_config_mistake(config, place, "'%s': %s", key, pcap_geterr(pcap));
 	else
 		pcap_freecode(&program);

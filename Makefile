@@ -408,6 +408,7 @@ SOURCES := \
 	src/program/lwaftr/lwaftr.c \
 	src/program/lwaftr/plan.c \
 	src/program/lwaftr/reasoning.c \
+	src/program/lwaftr/run.c \
 	src/program/lwaftr/session.c \
 	src/program/lwaftr/validate.c \
 	src/program/main.c \

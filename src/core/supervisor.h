@@ -7,6 +7,9 @@ struct supervisor_options {
 	bool single_process;            /* no fork: for debuggers */
 	bool watch;                     /* reload when the configuration or a Lua module of it changes */
 	const char *const *arguments;   /* of the configuration: for reloads */
+	/* Make the graph of a reload without a file; its messages go to errors. NULL: the graph's own file is read again. */
+	struct graph *(*make)(void *context, struct errors *errors);
+	void *context;
 	struct sandbox_user user;       /* who workers are */
 	struct worker_options worker;
 };

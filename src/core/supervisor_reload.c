@@ -113,7 +113,10 @@ void supervisor_reload(struct supervisor *s, const char *file, uint64_t confirm_
 
 	if (!is_free(s, file, confirm_ns, client))
 		return;
-	graph = graph_load(file != NULL ? file : s->graph->file, s->options->arguments, &errors);
+	if (file == NULL && s->options->make != NULL)
+		graph = s->options->make(s->options->context, &errors);
+	else
+		graph = graph_load(file != NULL ? file : s->graph->file, s->options->arguments, &errors);
 	if (graph == NULL)
 		refuse(client, &errors);
 	else

@@ -137,21 +137,36 @@ static const struct program_option reload_options[] = {
 	{ NULL, NULL, NULL },
 };
 
-static const struct program_option run_options[] = {
-	{ "--name", "NAME", "Name of the instance, for nf ps, nf stats and nf stop; default the file's name without .lua." },
-	{ "--cpu", "N", "Run the packet thread on this processor; default anywhere." },
-	{ "--duration", "TIME", "End after this time, for example 10s; without it when all inputs have ended, or when it is told to." },
-	{ "--idle", "busy|adaptive|wait", "What to do when no packets come: poll, sleep a little longer each time, or block; default adaptive." },
-	{ "--clock", "real|virtual", "Virtual time goes on from packet to packet: a run on captures is repeatable; default real." },
-	{ "--seed", "N", "Where all random numbers come from; default another one each time, 1 with a virtual clock." },
-	{ "--compile", NULL, "Workers may make native code, whatever their first graph has: for Lua apps and filters that a reload brings." },
-	{ "--no-sandbox", NULL, "For debuggers: workers keep the user, the capabilities and all system calls." },
-	{ "--metrics", "[ADDRESS:]PORT", "Serve statistics over HTTP: /metrics for Prometheus, / a page with the live graph; the default "
-		"address is 127.0.0.1." },
-	{ "--single-process", NULL, "No supervisor, no worker, no sandbox: everything in this process, for debuggers." },
-	{ "--quiet", NULL, "Do not print what each app did at the end." },
-	{ "--user", "NAME", "As root: the user that workers run as; default nf when there is one, else nobody." },
+/* What every program has that runs a graph. */
+#define RUN_OPTIONS \
+	{ "--name", "NAME", "Name of the instance, for nf ps, nf stats and nf stop; default the file's name without its ending." }, \
+	{ "--cpu", "N", "Run the packet thread on this processor; default anywhere." }, \
+	{ "--duration", "TIME", "End after this time, for example 10s; without it when all inputs have ended, or when it is told to." }, \
+	{ "--idle", "busy|adaptive|wait", "What to do when no packets come: poll, sleep a little longer each time, or block; default adaptive." }, \
+	{ "--clock", "real|virtual", "Virtual time goes on from packet to packet: a run on captures is repeatable; default real." }, \
+	{ "--seed", "N", "Where all random numbers come from; default another one each time, 1 with a virtual clock." }, \
+	{ "--compile", NULL, "Workers may make native code, whatever their first graph has: for Lua apps and filters that a reload brings." }, \
+	{ "--no-sandbox", NULL, "For debuggers: workers keep the user, the capabilities and all system calls." }, \
+	{ "--metrics", "[ADDRESS:]PORT", "Serve statistics over HTTP: /metrics for Prometheus, / a page with the live graph; the default " \
+		"address is 127.0.0.1." }, \
+	{ "--single-process", NULL, "No supervisor, no worker, no sandbox: everything in this process, for debuggers." }, \
+	{ "--quiet", NULL, "Do not print what each app did at the end." }, \
+	{ "--user", "NAME", "As root: the user that workers run as; default nf when there is one, else nobody." }, \
 	{ "--watch", NULL, "Reload when the configuration, or a Lua module of it, is written." },
+
+static const struct program_option run_options[] = {
+	RUN_OPTIONS
+	{ NULL, NULL, NULL },
+};
+
+static const struct program_option lwaftr_run_options[] = {
+	{ "--conf", "CONF", "The configuration file; it must be given." },
+	{ "--v4", "PORT", "Where the IPv4 side is: tap:NAME, raw:IFACE, xdp:IFACE[/QUEUE] or pci:ADDRESS." },
+	{ "--v6", "PORT", "Where the IPv6 side is." },
+	{ "--on-a-stick", "PORT", "Both sides are on this port: frames go to the side that their Ethernet type says." },
+	{ "--device", "NAME", "Which instance of the configuration; default the only one." },
+	{ "--queue", "ID", "Which queue of it; default the only one." },
+	RUN_OPTIONS
 	{ NULL, NULL, NULL },
 };
 
@@ -206,6 +221,10 @@ const struct program programs[] = {
 	{ "lwaftr gen", "DIR", "Make a configuration of an lwAFTR, and packets that belong to it.\n"
 		"DIR gets lwaftr.conf, v4.pcap (from the internet) and v6.pcap (from B4s), for nf lwaftr check and bench. The softwires of the "
 		"packets are chosen at random; the same options give the same bytes.", lwaftr_gen_options, program_lwaftr_gen },
+	{ "lwaftr run", NULL, "Run an lwAFTR between two ports, or on one.\n"
+		"It is nf run with the graph of the configuration: nf stats, nf top, nf trace, nf stop and the others know it under its name, "
+		"and nf reload NAME reads the configuration again. Of the apps, only what differs changes.", lwaftr_run_options,
+		program_lwaftr_run },
 	{ "lwaftr validate", "CONF", "Tell all that is wrong with a configuration of an lwAFTR; start nothing.", NULL, program_lwaftr_validate },
 	{ "nicsim", "[-- COMMAND]", "Simulate network cards, for drivers that are to be tried or tested without one.\n"
 		"COMMAND runs with the cards in its PCI tree (NF_SYSFS); without COMMAND the variables that a driver needs are printed, "

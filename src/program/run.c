@@ -2,6 +2,7 @@
 #include "program/metrics.h"
 #include "program/options.h"
 #include "program/program.h"
+#include "program/run.h"
 
 #include "core/worker.h"
 
@@ -48,13 +49,14 @@ static int choose_user(const struct options *options, struct supervisor_options 
 	int code = 0;
 
 	if (options_has(options, "--no-sandbox"))
-		fprintf(stderr, "nf run: WARNING: no sandbox: whoever takes over a worker by a packet can do all that this user can do\n");
+		fprintf(stderr, "nf %s: WARNING: no sandbox: whoever takes over a worker by a packet can do all that this user can do\n",
+			options->program->name);
 	if (run->worker.sandbox)
 		code = sandbox_user_find(options_value(options, "--user"), &run->user);
 	else if (options_has(options, "--user"))
 		code = nf_fail(EINVAL, "--user needs the sandbox");
 	if (code < 0)
-		fprintf(stderr, "nf run: %s\n", nf_error());
+		fprintf(stderr, "nf %s: %s\n", options->program->name, nf_error());
 	return code;
 }
 
@@ -160,7 +162,7 @@ static int start_metrics(const struct options *options, const char *name, struct
 	if (code == -EINVAL)
 		return options_wrong(options->program, "option '--metrics': %s", nf_error());
 	if (code < 0) {
-		fprintf(stderr, "nf run: %s\n", nf_error());
+		fprintf(stderr, "nf %s: %s\n", options->program->name, nf_error());
 		return EXIT_FAILED;
 	}
 	if (!options_has(options, "--quiet"))
@@ -169,52 +171,67 @@ static int start_metrics(const struct options *options, const char *name, struct
 	return OPTIONS_GO;
 }
 
-int program_run(int argc, char **argv)
+/* Run a checked graph to its end and tell about it. */
+static int run_to_end(const struct options *options, const struct supervisor_options *run, struct graph *graph)
 {
-	struct supervisor_options run = { 0 };
+	const char *program = options->program->name;
 	struct supervisor_result result = { 0 };
-	struct errors errors = { 0 };
-	struct options options;
 	struct metrics *metrics;
-	struct graph *graph;
-	char name[INSTANCE_NAME + 1], path[INSTANCE_PATH];
-	int code = options_parse(&options, argc, argv);
+	int code = start_metrics(options, run->name, &metrics);
 
-	if (code != OPTIONS_GO || (code = read_options(&options, &run)) != OPTIONS_GO)
-		return code;
-	default_name(options.argument[0], name, sizeof(name));
-	run.name = options_has(&options, "--name") ? options_value(&options, "--name") : name;
-	if (instance_path(path, run.name, "") == -EINVAL)
-		return options_wrong(options.program, "%s", nf_error());
-	if (choose_user(&options, &run) < 0)
-		return EXIT_FAILED;
-	graph = graph_load(options.argument[0], (const char *const *)options.rest, &errors);
-	if (graph == NULL) {
-		for (uint32_t i = 0; i < errors.count; i++)
-			fprintf(stderr, "nf run: %s\n", errors.text[i]);
-		errors_fini(&errors);
-		return EXIT_FAILED;
-	}
-	code = start_metrics(&options, run.name, &metrics);
 	if (code != OPTIONS_GO) {
 		graph_free(graph);
 		return code;
 	}
-	code = supervisor_run(graph, &run, &result);
+	code = supervisor_run(graph, run, &result);
 	metrics_stop(metrics);
 	if (code < 0) {
-		fprintf(stderr, "nf run: %s\n", nf_error());
+		fprintf(stderr, "nf %s: %s\n", options->program->name, nf_error());
 		code = EXIT_FAILED;
 	} else {
-		if (!options_has(&options, "--quiet"))
+		if (!options_has(options, "--quiet"))
 			print_result(&result);
 		code = result.balanced && result.failed == 0 ? EXIT_DONE : EXIT_FAILED;
 		if (result.failed > 0)
-			fprintf(stderr, "nf run: app '%s'%s failed: what was written is not complete\n", result.failed_app,
+			fprintf(stderr, "nf %s: app '%s'%s failed: what was written is not complete\n", program, result.failed_app,
 				result.failed > 1 ? " and others" : "");
-		if (!result.balanced && options_has(&options, "--quiet"))
-			fprintf(stderr, "nf run: %s\n", result.unbalanced);
+		if (!result.balanced && options_has(options, "--quiet"))
+			fprintf(stderr, "nf %s: %s\n", program, result.unbalanced);
 	}
 	stats_close(result.stats);
 	return code;
+}
+
+int run_graph(const struct options *options, const char *file, struct graph *(*make)(void *context, struct errors *errors), void *context)
+{
+	struct supervisor_options run = { .make = make, .context = context };
+	struct errors errors = { 0 };
+	struct graph *graph;
+	char name[INSTANCE_NAME + 1], path[INSTANCE_PATH];
+	int code = read_options(options, &run);
+
+	if (code != OPTIONS_GO)
+		return code;
+	default_name(file, name, sizeof(name));
+	run.name = options_has(options, "--name") ? options_value(options, "--name") : name;
+	if (instance_path(path, run.name, "") == -EINVAL)
+		return options_wrong(options->program, "%s", nf_error());
+	if (choose_user(options, &run) < 0)
+		return EXIT_FAILED;
+	graph = make != NULL ? make(context, &errors) : graph_load(file, (const char *const *)options->rest, &errors);
+	if (graph == NULL) {
+		for (uint32_t i = 0; i < errors.count; i++)
+			fprintf(stderr, "nf %s: %s\n", options->program->name, errors.text[i]);
+		errors_fini(&errors);
+		return EXIT_FAILED;
+	}
+	return run_to_end(options, &run, graph);
+}
+
+int program_run(int argc, char **argv)
+{
+	struct options options;
+	int code = options_parse(&options, argc, argv);
+
+	return code != OPTIONS_GO ? code : run_graph(&options, options.argument[0], NULL, NULL);
 }

@@ -67,6 +67,9 @@ static void lwaftr_check(const struct app *app, struct errors *errors)
 	struct lwaftr_binding binding;
 	struct lwaftr_config config;
 
+	/* A worker opens no files. It checks the graph of a reload again, which the supervisor has checked; prepare reads the file. */
+	if (resource_is_asked())
+		return;
 	if (!read_config(lwaftr, -1, &config, &binding, &queue, errors))
 		return;
 	lwaftr_binding_fini(&binding);
@@ -168,6 +171,8 @@ static void lwaftr_commit(struct app *app, struct app *old)
 	app->counter[LWAFTR_SOFTWIRES] = lwaftr->binding.softwire.count;
 	if (before == NULL)
 		return;
+	/* What the old instance counted is added to every counter afterwards; this one is no total. */
+	app->counter[LWAFTR_SOFTWIRES] -= old->counter[LWAFTR_SOFTWIRES];
 	keep_tokens(&lwaftr->errors4, &before->errors4);
 	keep_tokens(&lwaftr->errors6, &before->errors6);
 	lwaftr->track_key = before->track_key;

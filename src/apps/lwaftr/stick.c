@@ -10,10 +10,11 @@ static void stick_push(struct app *app)
 	uint32_t n = link_receive_burst(app->input[0], burst, app_push_room(app, app->input[0])), count[2] = { 0 };
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct ethernet *ethernet = ethernet_parse(burst[i]->data, burst[i]->length);
-		uint16_t type = ethernet != NULL ? bytes_swap16(ethernet->type_be) : 0;
-		uint32_t side = type == ETHERNET_IPV4 || type == ETHERNET_ARP ? V4 : V6;
+		uint16_t type = 0;
+		uint32_t side;
 
+		ethernet_payload(burst[i]->data, burst[i]->length, &type);
+		side = type == ETHERNET_IPV4 || type == ETHERNET_ARP ? V4 : V6;
 		out[side][count[side]++] = burst[i];
 	}
 	link_send_burst(app->output[V4], out[V4], count[V4]);
@@ -23,7 +24,7 @@ static void stick_push(struct app *app)
 const struct app_class lwaftr_stick_class = {
 	.name = "lwaftr.stick",
 	.help = "Divide the frames of one wire between the sides of an lwAFTR.\n"
-		"IPv4 and ARP go to v4, everything else to v6.",
+		"IPv4 and ARP, behind VLAN tags too, go to v4, everything else to v6.",
 	.size = sizeof(struct app),
 	.inputs = (const char *const[]){ "input", NULL },
 	.outputs = (const char *const[]){ "v4", "v6", NULL },

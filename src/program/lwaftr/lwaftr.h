@@ -8,6 +8,7 @@ int program_lwaftr_bench(int argc, char **argv);
 int program_lwaftr_check(int argc, char **argv);
 int program_lwaftr_explain(int argc, char **argv);
 int program_lwaftr_gen(int argc, char **argv);
+int program_lwaftr_run(int argc, char **argv);
 int program_lwaftr_validate(int argc, char **argv);
 
 /* Read a configuration and its table, and print all mistakes to standard error, each as "nf PROGRAM: FILE:LINE:COLUMN: what".

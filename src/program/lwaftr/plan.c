@@ -183,6 +183,8 @@ char *plan_graph(const struct lwaftr_config *config, const struct lwaftr_instanc
 	fputs(", device = ", out);
 	plan_quote(out, instance->device);
 	fprintf(out, ", queue = %u },\n  },\n  links = {\n", queue->id);
+	if (ends->links != NULL)
+		fputs(ends->links, out);
 	if (ends->on_a_stick) {
 		print_stick(out, ends, &v4, &v6);
 		print_sides_on_a_stick(out, &v4, &v6);

@@ -14,6 +14,7 @@ struct plan_ends {
 	const char *apps;               /* Lua: further apps, "name = { ... }, ..." */
 	const char *in4, *in6;          /* ports where frames come from: "wire.output" */
 	const char *out4, *out6;        /* and where they go */
+	const char *links;              /* Lua: further links; NULL: none */
 	bool on_a_stick;                /* in4 and in6 come together and are divided by what they carry; so are out4 and out6 */
 	bool fixed;                     /* nothing depends on time or chance: identifications count, no announcements */
 };

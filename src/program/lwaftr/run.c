@@ -1,0 +1,200 @@
+/* run -- `nf lwaftr run`: the graph of an lwAFTR between real ports, run as `nf run` runs a graph. A reload reads the configuration
+ * again and makes the graph anew; of the apps, only what differs changes. */
+#include "apps/intel/intel_device.h"
+#include "program/lwaftr/lwaftr.h"
+#include "program/lwaftr/plan.h"
+#include "program/run.h"
+
+#include <ctype.h>
+#include <net/if.h>
+
+/* What the command line says. */
+struct request {
+	char *conf;                     /* absolute */
+	const char *v4, *v6, *stick;    /* PORTs; the first two, or the last one */
+	const char *device;             /* NULL: the only instance */
+	int queue;                      /* -1: the only one */
+};
+
+/* "tap:", "raw:", "xdp:" and "pci:" with what follows; NULL: another text. */
+static const char *after(const char *port, const char *kind)
+{
+	return strncmp(port, kind, strlen(kind)) == 0 ? port + strlen(kind) : NULL;
+}
+
+static bool print_interface(FILE *out, const char *class, const char *key, const char *name, const char *more)
+{
+	if (name[0] == '\0' || strlen(name) >= IFNAMSIZ)
+		return nf_fail(EINVAL, "'%s' is no name of an interface", name) == 0;
+	fprintf(out, "{ \"%s\", %s = ", class, key);
+	plan_quote(out, name);
+	fprintf(out, "%s }", more);
+	return true;
+}
+
+/* "IFACE" or "IFACE/QUEUE" */
+static bool print_xdp(FILE *out, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char name[IFNAMSIZ] = "", queue[32] = "";
+	unsigned long number;
+	char *end;
+
+	if (slash == NULL)
+		return print_interface(out, "xdp.xdp", "interface", text, "");
+	number = strtoul(slash + 1, &end, 10);
+	if (!isdigit((unsigned char)slash[1]) || *end != '\0' || number > 1023)
+		return nf_fail(EINVAL, "'%s' is no queue; accepted: 0 to 1023", slash + 1) == 0;
+	if ((size_t)(slash - text) >= sizeof(name))
+		return print_interface(out, "", "", text, "");
+	memcpy(name, text, (size_t)(slash - text));
+	snprintf(queue, sizeof(queue), ", queue = %lu", number);
+	return print_interface(out, "xdp.xdp", "interface", name, queue);
+}
+
+static bool print_card(FILE *out, const char *address)
+{
+	const struct intel_device *row;
+	struct pci_device device;
+
+	if (pci_find(address, &device) < 0)
+		return false;
+	row = intel_device(device.vendor, device.device);
+	if (row == NULL)
+		return nf_fail(ENODEV, "no app drives the card %s: see nf pci", address) == 0;
+	fprintf(out, "{ \"%s\", pci = ", row->app);
+	plan_quote(out, address);
+	fputs(" }", out);
+	return true;
+}
+
+/* An app for a PORT. fails: false with nf_error() */
+static bool print_port(FILE *out, const char *port)
+{
+	const char *rest;
+
+	/* The relay and its neighbours want whole packets, so the kernel must not leave them to be segmented. */
+	if ((rest = after(port, "tap:")) != NULL)
+		return print_interface(out, "tap.tap", "name", rest, ", gso = false");
+	if ((rest = after(port, "raw:")) != NULL)
+		return print_interface(out, "socket.raw", "interface", rest, ", gso = false");
+	if ((rest = after(port, "xdp:")) != NULL)
+		return print_xdp(out, rest);
+	if ((rest = after(port, "pci:")) != NULL)
+		return print_card(out, rest);
+	return nf_fail(EINVAL, "'%s' is no port; accepted: tap:NAME, raw:IFACE, xdp:IFACE[/QUEUE], pci:ADDRESS", port) == 0;
+}
+
+/* The apps at the ends, and which of their ports the graph has. NULL with nf_error(). */
+static char *print_ends(const struct request *request, struct plan_ends *ends)
+{
+	char *text = NULL;
+	bool good = true;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	if (request->stick != NULL) {
+		*ends = (struct plan_ends){ .in4 = "divide.v4", .in6 = "divide.v6", .out4 = "unite.v4", .out6 = "unite.v6",
+			.links = "    \"wire.output -> divide.input\", \"unite.output -> wire.input\",\n" };
+		fputs("    divide = { \"lwaftr.stick\" }, unite = { \"basic.join\" },\n    wire = ", out);
+		good = print_port(out, request->stick);
+	} else {
+		*ends = (struct plan_ends){ .in4 = "port4.output", .in6 = "port6.output", .out4 = "port4.input", .out6 = "port6.input" };
+		fputs("    port4 = ", out);
+		good = print_port(out, request->v4);
+		fputs(",\n    port6 = ", out);
+		good = good && print_port(out, request->v6);
+	}
+	fputs(",\n", out);
+	if (fclose(out) == 0 && good)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static struct graph *from_source(char *source, const char *conf, struct errors *errors)
+{
+	struct graph *graph = source != NULL ? graph_from_text(source, "lwaftr", NULL, errors) : NULL;
+
+	if (source == NULL)
+		errors_add(errors, "no memory for a graph");
+	if (graph != NULL)
+		graph->file = arena_copy(&graph->arena, conf, strlen(conf));
+	free(source);
+	return graph;
+}
+
+static struct graph *from_config(const struct request *request, const struct lwaftr_config *config, struct errors *errors)
+{
+	const struct lwaftr_instance *instance;
+	const struct lwaftr_queue *queue;
+	struct graph *graph = NULL;
+	struct plan_ends ends;
+	char *apps = NULL;
+
+	if (lwaftr_config_select(config, request->device, request->queue, &instance, &queue))
+		apps = print_ends(request, &ends);
+	if (apps == NULL) {
+		errors_add(errors, "%s", nf_error());
+		return NULL;
+	}
+	ends.apps = apps;
+	graph = from_source(plan_graph(config, instance, queue, request->conf, &ends), request->conf, errors);
+	free(apps);
+	return graph;
+}
+
+/* The graph of the configuration as it is now. */
+static struct graph *make(void *context, struct errors *errors)
+{
+	const struct request *request = context;
+	struct lwaftr_config config;
+	struct graph *graph = NULL;
+
+	if (lwaftr_config_load(&config, request->conf, -1, LWAFTR_WITHOUT_SOFTWIRES) < 0) {
+		errors_add(errors, "%s", nf_error());
+		return NULL;
+	}
+	if (lwaftr_config_mistakes(&config, errors))
+		graph = from_config(request, &config, errors);
+	lwaftr_config_fini(&config);
+	return graph;
+}
+
+/* gives: OPTIONS_GO, or an exit code after a message */
+static int read_request(const struct options *options, struct request *request)
+{
+	const char *conf = options_value(options, "--conf");
+	uint64_t queue = 0;
+
+	*request = (struct request){ .v4 = options_value(options, "--v4"), .v6 = options_value(options, "--v6"), .queue = -1,
+		.stick = options_value(options, "--on-a-stick"), .device = options_value(options, "--device") };
+	if (conf == NULL)
+		return options_wrong(options->program, "option '--conf' is missing: which configuration?");
+	if (!options_number(options, "--queue", 0, 255, &queue))
+		return EXIT_USAGE;
+	if (options_has(options, "--queue"))
+		request->queue = (int)queue;
+	if (request->stick != NULL ? request->v4 != NULL || request->v6 != NULL : request->v4 == NULL || request->v6 == NULL)
+		return options_wrong(options->program, "it needs --v4 and --v6, or --on-a-stick alone");
+	request->conf = realpath(conf, NULL);
+	if (request->conf != NULL)
+		return OPTIONS_GO;
+	fprintf(stderr, "nf %s: %s: %s\n", options->program->name, conf, strerror(errno));
+	return EXIT_FAILED;
+}
+
+int program_lwaftr_run(int argc, char **argv)
+{
+	struct options options;
+	struct request request;
+	int code = options_parse(&options, argc, argv);
+
+	if (code != OPTIONS_GO || (code = read_request(&options, &request)) != OPTIONS_GO)
+		return code;
+	code = run_graph(&options, request.conf, make, &request);
+	free(request.conf);
+	return code;
+}

@@ -321,6 +321,7 @@ function TestReload:testAThousandReloadsUnderTrafficLoseNothing()
   start(support.read(folder .. "/graph.lua"), "--idle adaptive")
   -- A queue for some seconds: what an nf that does not get a processor for so long does not read is not lost by a reload.
   for i, namespace in ipairs({ a, b }) do
+    wait("the tap", function() return select(2, support.run(("ip netns exec %s ip link show port"):format(namespace))) == 0 end)
     netdev.within(namespace, ("ip addr add 10.8.0.%d/24 dev port && ip link set port txqueuelen 20000"):format(i))
   end
   wait("the path", function()

@@ -169,7 +169,7 @@ static size_t add_cell(char *line, size_t at, uint32_t width, bool right, const 
 
 /* Cut "from -> to" on both sides of the arrow, so that both ends can still be told; of a side that is short the other has the rest.
  * A text without an arrow stays as it is. */
-static void cut_link(char *text, uint32_t width)
+static void cut_link(char text[VIEW_WIDE], uint32_t width)
 {
 	char *arrow = strstr(text, " -> "), whole[VIEW_WIDE];
 	uint32_t from, to, room = width - 4;
@@ -189,7 +189,7 @@ static void cut_link(char *text, uint32_t width)
 		text[from - 1] = '~';
 	if (strlen(whole) > to)
 		strcpy(whole + to - 1, "~");
-	sprintf(text + from, " -> %s", whole);
+	snprintf(text + from, VIEW_WIDE - from, " -> %s", whole);
 }
 
 /* "12.5", and without the fraction from 1000 on. */

@@ -247,7 +247,11 @@ function TestIxgbeRunning:testAllKilled()
   lu.assertTrue(master("0000:05:00.0"))
   lu.assertStrContains(support.run("ls /run/nf-cards"), "0000:05:00.0-")
   card.nf(self.name, forward())
-  lu.assertStrContains(card.said(self.name), ":00.0 was left on by an nf that was killed; it is off now")
+  -- The statistics of the dead instance are still there to be read.
+  card.wait("the cards to be switched off", function()
+    return card.said(self.name):find(":00.0 was left on by an nf that was killed; it is off now", 1, true)
+  end)
+  card.wait("the new instance", function() return not nf("stats --interval 0 " .. self.name):find("process " .. worker .. ",", 1, true) end)
   local received = report("received")
   card.wait("traffic", function() return report("received") > received + 100 end)
   -- Between the two the card wanted to write, and could not.

@@ -61,6 +61,8 @@ void engine_set_stats(struct engine *engine, struct stats *stats, uint32_t worke
 	engine->stats = stats;
 	engine->worker = worker;
 	engine->block = stats != NULL ? stats_block(stats, worker) : NULL;
+	if (engine->block != NULL)
+		__atomic_store_n(&engine->block->state, (uint32_t)engine->state, __ATOMIC_RELAXED);
 }
 
 enum engine_state engine_state(const struct engine *engine)

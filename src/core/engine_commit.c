@@ -207,8 +207,11 @@ static void commit(struct engine *engine, struct engine_plan *plan)
 			wiring->app[i]->class->link(wiring->app[i]);
 	if (engine->probe_count > 0)
 		engine_probe_rewire(engine);
-	/* The first snapshot of the new generation begins with a ledger of its own. */
+	/* The first snapshot of the new generation begins with a ledger of its own. It is made at once: who dies before its next tick
+	 * has a successor that goes on from there. */
 	engine->next_ledger_ns = 0;
+	if (plan->stats != NULL)
+		engine_publish(engine);
 	plan->receipt.pause_ns = clock_cycles_ns(clock_cycles() - start);
 }
 

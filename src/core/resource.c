@@ -28,7 +28,7 @@ static struct resource *find(const struct resources *resources, const char *key)
 
 static bool is_opened_anew(const char *key)
 {
-	return strncmp(key, "read:", 5) == 0 || strncmp(key, "interlink:", 10) == 0;
+	return strncmp(key, "read:", 5) == 0;
 }
 
 void resources_add(struct resources *resources, const char *format, ...)
@@ -48,7 +48,8 @@ void resources_add(struct resources *resources, const char *format, ...)
 		return;
 	}
 	anew = is_opened_anew(key);
-	shared = anew || strncmp(key, "xdp:", 4) == 0 || strncmp(key, "filter:", 7) == 0 || strncmp(key, "card:", 5) == 0;
+	shared = anew || strncmp(key, "interlink:", 10) == 0 || strncmp(key, "xdp:", 4) == 0 ||
+		strncmp(key, "filter:", 7) == 0 || strncmp(key, "card:", 5) == 0;
 	same = find(resources, key);
 	if (same != NULL) {
 		if (!shared)

@@ -69,7 +69,8 @@ int resource_find_open(struct resources *resources, const char *key) __attribute
 int resources_adopt(struct resources *resources) __attribute__((warn_unused_result));
 
 /* What another list has open and this one names, too: take descriptors of our own, so that it stays open. Files that are only
- * read are opened anew, as another one may have taken the name, and so are links between workers. */
+ * read are opened anew, as another one may have taken the name. A link between workers keeps its descriptor: one end goes on with it
+ * when the worker at the other end has died, and must wake its successor. */
 void resources_carry(struct resources *resources, const struct resources *old);
 
 /* Close all; with `undo` also remove the files that were created. */

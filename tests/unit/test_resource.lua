@@ -14,9 +14,11 @@ int close(int fd);
 int fork(void);
 int waitpid(int pid, int *status, int options);
 void _exit(int code);
+int eventfd(unsigned int count, int flags);
 ]])
 
 local SEQPACKET, UNIX = 5, 1
+local EVENTFD_NONBLOCK = 0x800
 local folder = support.folder()
 
 -- An app whose class opens files. Everything stays referenced by the table.
@@ -133,6 +135,53 @@ function TestResource:testALongKeyIsRefused()
   lu.assertEquals(errors.count, 1)
   lu.assertEquals(resources.count, 0)
   nf.errors_fini(errors)
+end
+
+-- What a reload's list has of the list before it: a worker that is started again must meet those that went on.
+local function reload_of(key, class)
+  local a = new_app("a")
+  if class then a.app.class = class end
+  local before, after = new_resources(a), new_resources(a)
+  nf.resources_add(before, "%s", key)
+  nf.resources_add(after, "%s", key)
+  nf.resource_serve_here(before)
+  local old = nf.resource_open(key)
+  lu.assertTrue(old >= 0)
+  nf.resources_carry(after, before)
+  return before, after, old, a
+end
+
+function TestResource:testALinkBetweenWorkersIsWokenThroughTheSameDescriptorAfterAReload()
+  local class = ffi.new("struct app_class")
+  class.name, class.open = "test.event", function() return ffi.C.eventfd(0, EVENTFD_NONBLOCK) end
+  local before, after, old, a = reload_of("interlink:w1:a.x -> w2:b.y", class)
+  nf.resources_fini(before, false)
+  nf.resource_serve_here(after)
+  local successor = nf.resource_open("interlink:w1:a.x -> w2:b.y")
+  lu.assertTrue(successor >= 0)
+  local one = ffi.new("uint64_t[1]", 1)
+  lu.assertEquals(tonumber(ffi.C.write(old, one, 8)), 8)
+  one[0] = 0
+  lu.assertEquals(tonumber(ffi.C.read(successor, one, 8)), 8)
+  lu.assertEquals(tonumber(one[0]), 1)
+  ffi.C.close(old)
+  ffi.C.close(successor)
+  nf.resources_fini(after, false)
+  lu.assertNotNil(a)
+end
+
+function TestResource:testAFileThatIsReadIsOpenedAnewByAReload()
+  support.write(folder .. "/in", "before")
+  local before, after, old = reload_of("read:" .. folder .. "/in")
+  os.remove(folder .. "/in")
+  support.write(folder .. "/in", "after")
+  nf.resources_fini(before, false)
+  nf.resource_serve_here(after)
+  local new = nf.resource_open("read:" .. folder .. "/in")
+  lu.assertEquals(content(new), "after")
+  ffi.C.close(old)
+  ffi.C.close(new)
+  nf.resources_fini(after, false)
 end
 
 -- The worker is a child process; this one answers as the supervisor does.

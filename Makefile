@@ -402,6 +402,7 @@ SOURCES := \
 	src/program/lua.c \
 	src/program/lwaftr/bench.c \
 	src/program/lwaftr/check.c \
+	src/program/lwaftr/counters.c \
 	src/program/lwaftr/explain.c \
 	src/program/lwaftr/frame.c \
 	src/program/lwaftr/gen.c \

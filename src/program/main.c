@@ -88,6 +88,12 @@ static const struct program_option lwaftr_check_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option lwaftr_counters_options[] = {
+	{ "--all", NULL, "Those that are 0, too." },
+	{ "--json", NULL, "Print one JSON object." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option lwaftr_explain_options[] = {
 	{ "--side", "v4|v6", "Where the packets come from; default: IPv6 from v6, everything else from v4." },
 	{ NULL, NULL, NULL },
@@ -212,6 +218,10 @@ const struct program programs[] = {
 	{ "lwaftr check", "CONF V4-IN V6-IN V4-OUT V6-OUT", "Run the packets of two captures through an lwAFTR, into two others.\n"
 		"Without devices, root or time: the same input gives the same output. What would leave on the IPv4 side goes to V4-OUT, the "
 		"rest to V6-OUT.", lwaftr_check_options, program_lwaftr_check },
+	{ "lwaftr counters", "NAME", "Print what a running lwAFTR has counted.\n"
+		"NAME is an instance of nf lwaftr run, or of nf run with an app lwaftr.lwaftr. The names are those that Snabb's lwAFTR has, and "
+		"some of nf's own; what several apps or workers count under one name is added up. Only what is not 0 is shown.",
+		lwaftr_counters_options, program_lwaftr_counters },
 	{ "lwaftr explain", "CONF PACKET...", "Tell step by step what an lwAFTR does with a packet, and why.\n"
 		"PACKET is a frame in hex, FILE (the first packet of a capture) or FILE:NUMBER (counted from 1). It goes through the real "
 		"graph, with nothing at its ends: each app that has it, the softwire that is looked up, the fields that change, the counters, "

@@ -47,7 +47,8 @@ local function check(conf, v4, v6, options)
   local counters = {}
   for line in support.read(base .. ".cnt"):gmatch("[^\n]+") do
     local name, value = line:match("^([%w-]+) (%d+)$")
-    if name then counters[name] = tonumber(value) else lu.assertEquals(line:sub(1, 1), "#") end
+    if name and not name:find("^memuse") then counters[name] = tonumber(value)
+    elseif not name then lu.assertEquals(line:sub(1, 1), "#") end
   end
   return read_pcap(base .. ".o4"), read_pcap(base .. ".o6"), counters
 end

@@ -4,7 +4,7 @@
 #include "apps/ip/run.h"
 
 /* Counters and reasons of both apps, in this order, and the ports. */
-enum { NEEDS_REASSEMBLY, REASSEMBLED, UNNEEDED, INVALID_DATAGRAMS, EVICTED_DATAGRAMS, LATE_DATAGRAMS, ERRORS };
+enum { NEEDS_REASSEMBLY, REASSEMBLED, UNNEEDED, INVALID_DATAGRAMS, EVICTED_DATAGRAMS, LATE_DATAGRAMS, ERRORS, MEMORY };
 enum { INVALID, OVERLAP, TOO_MANY, TOO_LONG, DUPLICATE, EVICTED, LATE, NO_PACKET, CUT_OFF };
 enum { OUTPUT, ERROR_OUTPUT };
 enum { REASSEMBLER_LONGEST = 10240 };   /* bytes of a frame with a whole datagram: a PACKET_JUMBO */
@@ -70,6 +70,7 @@ void reassembler_flush(struct app *app);
 void reassembler_stop(struct app *app);
 void reassembler_retire(struct app *app);
 uint32_t reassembler_held(const struct app *app);
+void reassembler_tick(struct app *app);
 uint64_t reassembler_wake_at(const struct app *app);
 
 /* Drop what has waited too long, a bounded number of datagrams. To be called at each push. */

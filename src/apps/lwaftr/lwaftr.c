@@ -222,7 +222,11 @@ static void lwaftr_push(struct app *app)
 
 static void lwaftr_tick(struct app *app)
 {
-	lwaftr_fragment_tick((struct lwaftr *)app);
+	struct lwaftr *lwaftr = (struct lwaftr *)app;
+
+	lwaftr_fragment_tick(lwaftr);
+	/* No total: what a successor, or a new instance, has been handed does not count. */
+	app->counter[LWAFTR_SOFTWIRES] = lwaftr->binding.softwire.count;
 }
 
 static uint32_t lwaftr_held(const struct app *app)

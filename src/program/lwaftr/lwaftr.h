@@ -6,6 +6,7 @@
 /* The programs' main functions; argv[0] is "lwaftr check". */
 int program_lwaftr_bench(int argc, char **argv);
 int program_lwaftr_check(int argc, char **argv);
+int program_lwaftr_counters(int argc, char **argv);
 int program_lwaftr_explain(int argc, char **argv);
 int program_lwaftr_gen(int argc, char **argv);
 int program_lwaftr_run(int argc, char **argv);

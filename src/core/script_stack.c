@@ -25,15 +25,17 @@ static uintptr_t stack_pointer(const ucontext_t *context)
 #endif
 }
 
-/* A fault beside the stack pointer is the end of the stack. Any other is a bug: it happens again, with the former action. */
+/* A fault beside the stack pointer is the end of the stack. Any other is a bug: it happens again, with the former action. One that
+ * somebody sent does not happen again by itself. */
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	uintptr_t address = (uintptr_t)info->si_addr, pointer = stack_pointer(context);
 
-	(void)signal;
-	if (address + NEAR > pointer && address < pointer + NEAR)
+	if (info->si_code > 0 && address + NEAR > pointer && address < pointer + NEAR)
 		script_watch_overflow(context);
 	sigaction(SIGSEGV, &former_action, NULL);
+	if (info->si_code <= 0)
+		raise(signal);
 }
 
 int script_stack_start(int watch_signal)

@@ -44,6 +44,16 @@ local function children(pid)
   return list
 end
 
+-- The first worker, other than `before`, that runs: children come and go before it, which read the configuration.
+local function worker_of(pid, before)
+  for _ = 1, 500 do
+    local child = children(pid)[1]
+    if child and child ~= before and support.read("/proc/" .. child .. "/comm") == "nf-worker\n" then return child end
+    os.execute("sleep 0.02")
+  end
+  return nil
+end
+
 TestRun = {}
 
 function TestRun:testANumberedFlowEndsByItself()
@@ -135,12 +145,7 @@ function TestRun:testTheThirdRequestToStopEndsAWorkerThatIsStuck()
   support.run(("%s run --name %s %s/stuck_graph.lua >%s/stuck.out 2>&1 & echo $! >%s/stuck.pid"):format(support.nf, name, folder, folder,
     folder))
   local pid = tonumber(support.read(folder .. "/stuck.pid"))
-  for _ = 1, 500 do
-    -- The first children read the configuration.
-    local child = children(pid)[1]
-    if child and (support.read("/proc/" .. child .. "/comm") or "") == "nf-worker\n" then break end
-    os.execute("sleep 0.02")
-  end
+  lu.assertNotNil(worker_of(pid))
   for _ = 1, 3 do
     ffi.C.kill(pid, 15)
     os.execute("sleep 0.3")
@@ -149,29 +154,36 @@ function TestRun:testTheThirdRequestToStopEndsAWorkerThatIsStuck()
   lu.assertStrContains(support.read(folder .. "/stuck.out"), "was ended by signal 9")
 end
 
-function TestRun:testAWorkerThatDiesIsStartedAgain()
-  local pid, output = start("", config(FLOW))
-  local first = children(pid)[1]
+-- End the worker of a graph by one signal and wait for its successor; gives what the run said in the end.
+local function after_death(graph, signal)
+  local pid, output = start("", graph)
+  local first = worker_of(pid)
   lu.assertNotNil(first)
-  ffi.C.kill(first, 9)
-  local second
-  for _ = 1, 500 do
-    second = children(pid)[1]
-    if second and second ~= first then break end
-    os.execute("sleep 0.02")
-  end
-  lu.assertNotEquals(second, first)
+  os.execute("sleep 0.2")
+  ffi.C.kill(first, signal)
+  lu.assertNotNil(worker_of(pid, first))
   os.execute("sleep 0.2")
   ffi.C.kill(pid, 15)
   lu.assertTrue(ended(pid))
-  lu.assertStrContains(support.read(output), "was ended by signal 9")
-  lu.assertStrContains(support.read(output), "workers that died and were started again: 1;")
-  lu.assertStrContains(support.read(output), "it balances")
+  local text = support.read(output)
+  lu.assertStrContains(text, "was ended by signal " .. signal)
+  lu.assertStrContains(text, "workers that died and were started again: 1;")
+  lu.assertStrContains(text, "it balances")
+end
+
+function TestRun:testAWorkerThatDiesIsStartedAgain()
+  after_death(config(FLOW), 9)
+end
+
+-- Where Lua apps run, a fault at the end of the stack is no death; one that somebody sends is.
+function TestRun:testAFaultThatSomebodySendsToAWorkerWithLuaAppsEndsIt()
+  after_death(config([[return { apps = { source = { "basic.source" }, hop = { "lua.forward" }, sink = { "basic.sink" } },
+    links = { "source -> hop.input", "hop -> sink" } }]]), 11)
 end
 
 function TestRun:testAWorkerDoesNotOutliveItsSupervisor()
   local pid = start("", config(FLOW))
-  local worker = children(pid)[1]
+  local worker = worker_of(pid)
   ffi.C.kill(pid, 9)
   lu.assertTrue(ended(pid))
   lu.assertTrue(ended(worker))

@@ -348,7 +348,8 @@ static void finish(struct engine *engine)
 
 int engine_run(struct engine *engine)
 {
-	int code = engine_arm(engine);
+	/* Only who waits for descriptors: each frame of a socket that is in an epoll set costs the kernel 100 ns more. */
+	int code = engine->idle == ENGINE_WAIT ? engine_arm(engine) : 0;
 
 	if (code < 0)
 		return code;

@@ -157,12 +157,14 @@ SOURCES := \
 	src/apps/intel/e1000e.c \
 	src/apps/intel/gigabit.c \
 	src/apps/intel/igb.c \
+	src/apps/intel/igb_pool.c \
 	src/apps/intel/intel_device.c \
 	src/apps/filter/conntrack.c \
 	src/apps/filter/conntrack_fragment.c \
 	src/apps/filter/conntrack_frame.c \
 	src/apps/filter/conntrack_table.c \
 	src/apps/filter/conntrack_tcp.c \
+	src/apps/intel/intel_pool.c \
 	src/apps/intel/intel_port.c \
 	src/apps/intel/intel_port_open.c \
 	src/apps/intel/intel_port_watch.c \
@@ -172,6 +174,7 @@ SOURCES := \
 	src/apps/intel/ixgbe.c \
 	src/apps/intel/ixgbe_init.c \
 	src/apps/intel/ixgbe_link.c \
+	src/apps/intel/ixgbe_pool.c \
 	src/apps/intel/ixgbe_receive.c \
 	src/apps/intel/ixgbe_stats.c \
 	src/apps/intel/ixgbe_transmit.c \

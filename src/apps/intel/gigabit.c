@@ -58,12 +58,10 @@ static void lock(struct intel_port *port)
 	}
 }
 
-/* The PHY's bit in SW_FW_SYNC: SW_PHY0_SM to SW_PHY3_SM are bits 1, 2, 5, 6; the firmware's lie 16 further up. The 82574 has the
- * two semaphores alone. */
-static void own_phy(struct intel_port *port, bool take)
+/* The firmware's bits lie 16 further up. The 82574 has the two semaphores alone. */
+void gigabit_own(struct intel_port *port, uint32_t number, bool take)
 {
-	static const uint32_t bit_of[4] = { 1, 2, 5, 6 };
-	uint32_t bit = 1u << bit_of[(intel_read(port->registers, GIGABIT_STATUS) & GIGABIT_STATUS_LAN_ID) >> GIGABIT_STATUS_LAN_ID_AT];
+	uint32_t bit = 1u << number;
 	uint64_t until = clock_system_ns() + SEMAPHORE_US * 1000ULL;
 	bool busy;
 
@@ -79,6 +77,14 @@ static void own_phy(struct intel_port *port, bool take)
 		if (busy)
 			intel_pause(1000);
 	} while (busy);
+}
+
+/* The PHY's bit in SW_FW_SYNC: SW_PHY0_SM to SW_PHY3_SM. */
+static void own_phy(struct intel_port *port, bool take)
+{
+	static const uint32_t bit_of[4] = { 1, 2, 5, 6 };
+
+	gigabit_own(port, bit_of[(intel_read(port->registers, GIGABIT_STATUS) & GIGABIT_STATUS_LAN_ID) >> GIGABIT_STATUS_LAN_ID_AT], take);
 }
 
 /* 8.2, MDIC: write a register of the PHY. Its address is 1 for 82576 and 82574; later ones have it in MDICNFG (reading). */
@@ -151,15 +157,16 @@ static void set_control(struct intel_port *port)
 void gigabit_configure(struct intel_port *port, uint32_t more)
 {
 	volatile uint8_t *registers = port->registers;
-	uint32_t rctl = GIGABIT_RCTL_BAM | GIGABIT_RCTL_SECRC | GIGABIT_RCTL_LPE | more |
-		(port->promiscuous ? GIGABIT_RCTL_UPE | GIGABIT_RCTL_MPE : 0);
+	uint32_t rctl = GIGABIT_RCTL_BAM | GIGABIT_RCTL_SECRC | GIGABIT_RCTL_LPE | GIGABIT_RCTL_MPE | more |
+		(intel_port_is_promiscuous(port) ? GIGABIT_RCTL_UPE : 0);
 
 	if (port->has_mac) {
 		uint32_t low = (uint32_t)port->mac[0] | (uint32_t)port->mac[1] << 8 | (uint32_t)port->mac[2] << 16 |
 			(uint32_t)port->mac[3] << 24;
 
 		intel_write(registers, GIGABIT(RAL, 0), low);
-		intel_write(registers, GIGABIT(RAH, 0), (uint32_t)port->mac[4] | (uint32_t)port->mac[5] << 8 | GIGABIT_RAH_AV);
+		intel_write(registers, GIGABIT(RAH, 0), (intel_read(registers, GIGABIT(RAH, 0)) & GIGABIT_RAH_POOLSEL) |
+			(uint32_t)port->mac[4] | (uint32_t)port->mac[5] << 8 | GIGABIT_RAH_AV);
 	}
 	intel_write(registers, GIGABIT_RCTL, rctl | (intel_read(registers, GIGABIT_RCTL) & GIGABIT_RCTL_RXEN));
 	set_control(port);

@@ -24,6 +24,9 @@ enum {
 int gigabit_reset(struct intel_port *port);
 /* No new requests to memory, those under way end. fails: false: they do not */
 bool gigabit_disable_master(struct intel_port *port);
+/* A resource that this driver shares with others, by its bit in SW_FW_SYNC (4.6.12): take it, or give it back. */
+enum { GIGABIT_SYNC_MAC = 3 };
+void gigabit_own(struct intel_port *port, uint32_t bit, bool take);
 /* 4.5.7: begin to negotiate. */
 void gigabit_link_start(struct intel_port *port);
 uint32_t gigabit_speed(struct intel_port *port);

@@ -1,21 +1,6 @@
 /* igb -- intel.igb: the 82576, I350, I210 and I211. Card and link are gigabit.c's; here are queues, RSS and the class. The sections
  * are those of the 82576's datasheet (320961). */
-#include "apps/intel/gigabit.h"
-
-#define REG(name, offset, stride, count, section, title) IGB_##name = offset, IGB_##name##_STRIDE = stride,
-#define FIELD(name, field, shift, bits)
-enum {
-#include "apps/intel/igb_registers.def"
-};
-#undef REG
-#undef FIELD
-#define REG(name, offset, stride, count, section, title)
-#define FIELD(name, field, shift, bits) static const uint32_t __attribute__((unused)) IGB_##name##_##field = INTEL_MASK(shift, bits); \
-	enum { IGB_##name##_##field##_AT = shift };
-#include "apps/intel/igb_registers.def"
-#undef REG
-#undef FIELD
-#define IGB(name, i) (IGB_##name + (uint32_t)(i) * IGB_##name##_STRIDE)
+#include "apps/intel/igb.h"
 
 #define REG(name, offset, stride, count, section, title) { #name, section, title, offset, stride, count },
 #define FIELD(name, field, shift, bits) { #field, NULL, NULL, shift, bits, 0 },
@@ -29,7 +14,7 @@ static const struct intel_register registers_table[] = {
 
 enum {
 	ENABLE_US = 10000, STOP_PAUSE_US = 100,
-	BSIZE_UNIT = 1024, BSIZE_HEADER_256 = 4, DESCTYPE_ADVANCED = 1, MRQE_RSS = 2,
+	BSIZE_UNIT = 1024, BSIZE_HEADER_256 = 4, DESCTYPE_ADVANCED = 1,
 	/* 7.2.2: fetch in good time, write back each report at once; the values that 8.10 and 8.12 recommend. */
 	RECEIVE_PTHRESH = 8, RECEIVE_HTHRESH = 8, TRANSMIT_PTHRESH = 8, TRANSMIT_HTHRESH = 1
 };
@@ -49,8 +34,17 @@ static void configure(struct intel_port *port)
 {
 	/* 8.10, RLPML: the length counts the FCS; a tag more passes. */
 	intel_write(port->registers, IGB_RLPML, port->mtu + 22);
-	intel_write(port->registers, GIGABIT_MRQC, MRQE_RSS | gigabit_mrqc(port));
-	gigabit_configure(port, 0);
+	intel_write(port->registers, GIGABIT_MRQC, igb_pool_mrqe(port) | gigabit_mrqc(port));
+	/* With pools it is they who choose. */
+	gigabit_configure(port, port->pool.wanted ? GIGABIT_RCTL_UPE | GIGABIT_RCTL_VFE : 0);
+}
+
+/* While the card runs: what is the pool's, too. */
+static void reconfigure(struct intel_port *port)
+{
+	configure(port);
+	if (igb_pool_join(port) < 0)
+		log_warn("%s", nf_error());
 }
 
 /* 4.5 "Initialization sequence", after the reset. */
@@ -67,9 +61,9 @@ static int setup(struct intel_port *port)
 	gigabit_link_start(port);
 	gigabit_clear_counters(port);
 	gigabit_filters(port);
-	intel_write(registers, IGB_VT_CTL, 0);
 	for (uint32_t i = 0; i < 32; i++)
 		intel_write(registers, GIGABIT(RETA, i), 0);
+	igb_pool_setup(port);
 	configure(port);
 	gigabit_transmit_on(port);
 	return 0;
@@ -78,8 +72,8 @@ static int setup(struct intel_port *port)
 /* 7.2.2.3 "Advanced Transmit Data Descriptor": as the 82599's. */
 static void bind(struct intel_port *port)
 {
-	port->receive.tail = (volatile uint32_t *)(volatile void *)(port->registers + IGB(RDT, port->queue));
-	port->transmit.tail = (volatile uint32_t *)(volatile void *)(port->registers + IGB(TDT, port->queue));
+	port->receive.tail = (volatile uint32_t *)(volatile void *)(port->registers + IGB(RDT, port->number));
+	port->transmit.tail = (volatile uint32_t *)(volatile void *)(port->registers + IGB(TDT, port->number));
 	port->receive.wrong = 3u << 29;         /* 7.1.5: L4E, IPE */
 	port->transmit.command = 3u << 20 | 1u << 24 | 1u << 25 | 1u << 29;
 	port->transmit.command_last = 1u << 27;
@@ -90,7 +84,7 @@ static void bind(struct intel_port *port)
 static int start_receive(struct intel_port *port)
 {
 	volatile uint8_t *registers = port->registers;
-	uint32_t q = port->queue;
+	uint32_t q = port->number;
 	uint64_t iova = port->rings->iova + offsetof(struct intel_rings, receive);
 
 	memset(port->rings->receive, 0, sizeof(port->rings->receive));
@@ -112,7 +106,7 @@ static int start_receive(struct intel_port *port)
 static int start_transmit(struct intel_port *port)
 {
 	volatile uint8_t *registers = port->registers;
-	uint32_t q = port->queue;
+	uint32_t q = port->number;
 	uint64_t iova = port->rings->iova + offsetof(struct intel_rings, transmit);
 
 	memset(port->rings->transmit, 0, sizeof(port->rings->transmit));
@@ -147,10 +141,14 @@ static void spread(struct intel_port *port, uint32_t without)
 	uint32_t queue[INTEL_QUEUES], count = 0;
 	bool right;
 
+	if (port->pool.wanted) {
+		igb_pool_spread(port, without);
+		return;
+	}
 	for (uint32_t q = 0; q < queue_count(port); q++)
 		if (q != without && (intel_read(registers, IGB(RXDCTL, q)) & IGB_RXDCTL_ENABLE))
 			queue[count++] = q;
-	if (count == 0 || (without == INTEL_NONE_BY_LOWEST && queue[0] != port->queue))
+	if (count == 0 || (without == INTEL_NONE_BY_LOWEST && queue[0] != port->number))
 		return;
 	right = intel_read(registers, GIGABIT(RETA, 31)) == entries(queue, count, 124);
 	for (uint32_t i = 0; right && i < INTEL_QUEUES / 4; i++)
@@ -162,8 +160,10 @@ static void spread(struct intel_port *port, uint32_t without)
 /* The receiver is switched on last, by the first queue of all. */
 static int start(struct intel_port *port)
 {
-	int code = start_transmit(port);
+	int code = igb_pool_join(port);
 
+	if (code == 0)
+		code = start_transmit(port);
 	if (code == 0)
 		code = start_receive(port);
 	if (code < 0)
@@ -178,37 +178,38 @@ static int start(struct intel_port *port)
 static int stop(struct intel_port *port)
 {
 	volatile uint8_t *registers = port->registers;
-	uint32_t receive = IGB(RXDCTL, port->queue), transmit = IGB(TXDCTL, port->queue);
+	uint32_t receive = IGB(RXDCTL, port->number), transmit = IGB(TXDCTL, port->number);
 
 	if (intel_read(registers, GIGABIT_STATUS) == UINT32_MAX)
 		return 0;
+	igb_pool_leave(port);
 	intel_clear(registers, transmit, IGB_TXDCTL_ENABLE);
 	intel_clear(registers, receive, IGB_RXDCTL_ENABLE);
 	if (!intel_wait(registers, transmit, IGB_TXDCTL_ENABLE, 0, ENABLE_US) ||
 		!intel_wait(registers, receive, IGB_RXDCTL_ENABLE, 0, ENABLE_US))
-		return nf_fail(ETIMEDOUT, "queue %u of card %s does not stop", port->queue, port->pci);
+		return nf_fail(ETIMEDOUT, "queue %u of card %s does not stop", port->number, port->pci);
 	intel_pause(STOP_PAUSE_US);
 	return 0;
 }
 
 static bool is_on(struct intel_port *port)
 {
-	return (intel_read(port->registers, IGB(RXDCTL, port->queue)) & IGB_RXDCTL_ENABLE) != 0 &&
-		(intel_read(port->registers, IGB(TXDCTL, port->queue)) & IGB_TXDCTL_ENABLE) != 0;
+	return (intel_read(port->registers, IGB(RXDCTL, port->number)) & IGB_RXDCTL_ENABLE) != 0 &&
+		(intel_read(port->registers, IGB(TXDCTL, port->number)) & IGB_TXDCTL_ENABLE) != 0;
 }
 
 static uint32_t head(struct intel_port *port)
 {
-	return intel_read(port->registers, IGB(TDH, port->queue));
+	return intel_read(port->registers, IGB(TDH, port->number));
 }
 
 /* 8.18, RQDPC: a read clears it on the 82576 and I350; the I210 wants a write as well (reading). */
 static void count(struct intel_port *port)
 {
-	uint32_t dropped = intel_read(port->registers, IGB(RQDPC, port->queue));
+	uint32_t dropped = intel_read(port->registers, IGB(RQDPC, port->number));
 
 	if (port->kind >= INTEL_I210)
-		intel_write(port->registers, IGB(RQDPC, port->queue), 0);
+		intel_write(port->registers, IGB(RQDPC, port->number), 0);
 	port->app.counter[INTEL_NO_DESCRIPTOR] += dropped;
 	gigabit_count(port);
 }
@@ -222,6 +223,7 @@ const struct app_class intel_igb_class = {
 
 const struct intel_driver igb_driver = {
 	.class = &intel_igb_class, .status = GIGABIT_STATUS, .table = registers_table,
-	.reset = gigabit_reset, .setup = setup, .configure = configure, .bind = bind, .start = start, .stop = stop,
+	.vlans = IGB_POOL_VLANS, .number = igb_pool_number,
+	.reset = gigabit_reset, .setup = setup, .configure = reconfigure, .bind = bind, .start = start, .stop = stop,
 	.speed = gigabit_speed, .is_on = is_on, .head = head, .count = count, .spread = spread,
 };

@@ -67,9 +67,9 @@ static void *map(const struct intel_port *port, const char *what, size_t bytes, 
 /* Registers and rings. fails: -EIO with nf_error(); retire undoes what was done */
 static int map_all(struct intel_port *port)
 {
-	char key[64];
+	char key[INTEL_KEY];
 
-	snprintf(key, sizeof(key), "queue:%s/%u", port->pci, port->queue);
+	intel_port_queue_key(port, key);
 	port->rings = map(port, "rings", MEMORY_PAGE, resource_open(key));
 	if (port->rings == NULL)
 		return -EIO;
@@ -97,26 +97,47 @@ static void wait_for_link(struct intel_port *port)
 /* Whether the queue of `old` can go on as it is. */
 static bool is_same_queue(const struct intel_port *port, const struct intel_port *old)
 {
-	return strcmp(port->pci, old->pci) == 0 && port->queue == old->queue && port->receive_ring == old->receive_ring &&
+	return strcmp(port->pci, old->pci) == 0 && port->number == old->number && port->receive_ring == old->receive_ring &&
 		port->transmit_ring == old->transmit_ring && packet_size(port) == packet_size(old);
 }
 
-static int find_driver(struct intel_port *port)
+bool intel_port_is_promiscuous(const struct intel_port *port)
+{
+	return port->has_promiscuous || !port->pool.wanted ? port->promiscuous : false;
+}
+
+static const struct intel_driver *find_driver(const struct intel_port *port)
 {
 	for (uint32_t i = 0; intel_drivers[i] != NULL; i++)
 		if (intel_drivers[i]->class == port->app.class)
-			port->driver = intel_drivers[i];
-	nf_assert(port->driver != NULL, "no driver for %s", port->app.class->name);
-	return 0;
+			return intel_drivers[i];
+	return NULL;
+}
+
+uint32_t intel_port_number(const struct intel_port *port)
+{
+	const struct intel_driver *driver = find_driver(port);
+
+	return driver != NULL && driver->number != NULL ? driver->number(port) : port->queue;
+}
+
+void intel_port_queue_key(const struct intel_port *port, char key[INTEL_KEY])
+{
+	if (port->pool.wanted)
+		snprintf(key, INTEL_KEY, "queue:%s/%u.%u/%u", port->pci, port->pool.number, port->queue, port->pool.queues);
+	else
+		snprintf(key, INTEL_KEY, "queue:%s/%u", port->pci, port->queue);
 }
 
 int intel_port_prepare(struct app *app, const struct app *old)
 {
 	struct intel_port *port = (struct intel_port *)app;
-	int code = find_driver(port);
+	int code;
 
-	if (code == 0)
-		code = map_all(port);
+	port->driver = find_driver(port);
+	nf_assert(port->driver != NULL, "no driver for %s", port->app.class->name);
+	port->number = intel_port_number(port);
+	code = map_all(port);
 	if (code == 0)
 		code = intel_port_bind(port);
 	if (code < 0) {

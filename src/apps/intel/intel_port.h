@@ -11,9 +11,15 @@
  *
  * What differs between the families is in struct intel_driver, a handful of functions in the order of the datasheet's chapters. */
 #include "apps/intel/intel_device.h"
+#include "apps/intel/intel_pool.h"
 #include "apps/intel/intel_ring.h"
 
-enum { INTEL_QUEUES = 16, INTEL_NONE, INTEL_NONE_BY_LOWEST };   /* of a card that several instances may have */
+enum {
+	INTEL_QUEUES = 16,              /* of a card without pools that several instances may have */
+	INTEL_NUMBERS = 128,            /* of a card with pools */
+	INTEL_NONE = INTEL_NUMBERS, INTEL_NONE_BY_LOWEST,
+	INTEL_KEY = 64                  /* bytes of a resource's key */
+};
 enum intel_rss { INTEL_RSS_ADDRESSES, INTEL_RSS_TCP, INTEL_RSS_TCP_UDP };
 
 enum intel_counter { INTEL_MISSED, INTEL_NO_DESCRIPTOR, INTEL_CRC_ERRORS, INTEL_LENGTH_ERRORS, INTEL_LINK_CHANGES, INTEL_LINK_MBPS,
@@ -36,12 +42,14 @@ struct intel_port {
 	const char *pci;
 	uint32_t queue, mtu, receive_ring, transmit_ring, rss;
 	uint64_t wait_ns;
-	bool promiscuous, flow_control, vlan, has_mac;
+	bool promiscuous, has_promiscuous, flow_control, vlan, has_mac;
 	uint8_t mac[6];
 	struct rate rate_limit;
+	struct intel_pool pool;         /* parameter vmdq */
 
 	const struct intel_driver *driver;
 	uint32_t kind;                  /* enum intel_kind */
+	uint32_t number;                /* of the queue, in the card: that of the instance may count within a pool */
 	volatile uint8_t *registers;
 	uint32_t registers_bytes;
 	struct intel_rings *rings;
@@ -62,6 +70,9 @@ struct intel_driver {
 	/* Registers for `nf regs`; name NULL at the end. */
 	const struct intel_register *table;
 
+	uint32_t vlans;                 /* entries of the table that gives VLANs to pools; 0: no pools */
+	/* The number of an instance's queue in the card; NULL: what the parameter queue says. */
+	uint32_t (*number)(const struct intel_port *port);
 	/* Bring a card of unknown state to rest; bus mastering may be off. fails: -errno with nf_error() */
 	int (*reset)(struct intel_port *port);
 	/* Set everything up but the queues; the card may send and receive afterwards. */
@@ -80,7 +91,7 @@ struct intel_driver {
 	uint32_t (*head)(struct intel_port *port);      /* of the transmit ring */
 	/* Add the card's counters to the app's; what is read is cleared there. */
 	void (*count)(struct intel_port *port);
-	/* Spread what is received over the queues that are on, but for `without`; INTEL_NONE: all of them; INTEL_NONE_BY_LOWEST: all,
+	/* Spread what is received over the queues that are on, but for number `without`; INTEL_NONE: all of them; INTEL_NONE_BY_LOWEST: all,
 	 * if this one is the lowest that is on. */
 	void (*spread)(struct intel_port *port, uint32_t without);
 };
@@ -117,7 +128,9 @@ uint64_t intel_port_sleep_limit(const struct app *app);
 	{ "mtu", PARAM_U32, offsetof(struct intel_port, mtu), .min = 68, .max = longest, .initial = 1500, \
 		.help = "longest packet behind the Ethernet header; longer frames are dropped" }, \
 	{ "promiscuous", PARAM_BOOL, offsetof(struct intel_port, promiscuous), .initial = true, \
-		.help = "receive frames to all addresses, not only to the card's and to groups" }, \
+		.present = offsetof(struct intel_port, has_promiscuous), \
+		.help = "receive frames to all addresses, not only to the card's and to groups; a pool (vmdq) is not promiscuous by itself, " \
+			"and one that is gets what no other pool takes" }, \
 	{ "mac", PARAM_MAC, offsetof(struct intel_port, mac), .optional = true, .present = offsetof(struct intel_port, has_mac), \
 		.help = "address of the card, instead of its own" }, \
 	{ "vlan", PARAM_BOOL, offsetof(struct intel_port, vlan), .initial = false, \
@@ -134,7 +147,10 @@ uint64_t intel_port_sleep_limit(const struct app *app);
 	{ "queue", PARAM_U32, offsetof(struct intel_port, queue), .max = INTEL_QUEUES - 1, .initial = 0, \
 		.help = "queue pair of this instance; several instances, also in several workers, share a card" }, \
 	{ "rss", PARAM_ENUM, offsetof(struct intel_port, rss), .choices = intel_rss_names, .initial = INTEL_RSS_TCP, \
-		.help = "fields that decide which queue in use a packet comes to" }
+		.help = "fields that decide which queue in use a packet comes to" }, \
+	{ "vmdq", PARAM_TABLE, offsetof(struct intel_port, pool), .optional = true, .fields = intel_pool_params, \
+		.present = offsetof(struct intel_port, pool.wanted), .size = sizeof(struct intel_pool), \
+		.help = "a pool of queues of its own for what the card sorts out by address and VLAN; all instances of the card have one" }
 
 #define INTEL_PORT_CLASS \
 	.size = sizeof(struct intel_port), .params = params, .inputs = (const char *const[]){ "input?", NULL }, \
@@ -144,6 +160,15 @@ uint64_t intel_port_sleep_limit(const struct app *app);
 	.abort = intel_port_retire, .stop = intel_port_stop, .retire = intel_port_retire, .link = intel_port_link, \
 	.pull = intel_port_pull, .push = intel_port_push, .tick = intel_port_tick, .held = intel_port_held, \
 	.posted = intel_port_posted, .sleep_limit = intel_port_sleep_limit
+
+/* Whether the card, or the pool, is to take frames to any address. */
+bool intel_port_is_promiscuous(const struct intel_port *port);
+
+/* The number of the instance's queue in the card. needs: class and parameters */
+uint32_t intel_port_number(const struct intel_port *port);
+
+/* The key of the instance's queue: with pools another one than without. */
+void intel_port_queue_key(const struct intel_port *port, char key[INTEL_KEY]);
 
 /* intel_port_watch.c: what tick does: link, counters, hangs, a card that vanished. */
 void intel_port_watch(struct intel_port *port);

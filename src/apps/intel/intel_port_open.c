@@ -10,6 +10,7 @@ _Static_assert(sizeof(struct intel_rings) <= MEMORY_PAGE, "the rings of a queue 
 struct queue {
 	char address[PCI_ADDRESS];
 	uint32_t number;
+	uint32_t pool_queues;           /* queues of each pool of the card; 0: it has no pools */
 	uint8_t *base;                  /* NULL: free */
 };
 static struct queue queues[MEMORY_WORKERS * INTEL_QUEUES];
@@ -27,6 +28,14 @@ static bool is_card_key(const char *key)
 	return strncmp(key, "card:", 5) == 0;
 }
 
+static const struct intel_driver *find_driver(const struct app *app)
+{
+	for (uint32_t i = 0; intel_drivers[i] != NULL; i++)
+		if (intel_drivers[i]->class == app->class)
+			return intel_drivers[i];
+	return NULL;
+}
+
 /* The checked instance, which never runs, is the supervisor's handle of the card. gives: NULL when the card is not open */
 static struct intel_port *handle(const struct app *app, struct pci_card *card)
 {
@@ -35,13 +44,14 @@ static struct intel_port *handle(const struct app *app, struct pci_card *card)
 
 	if (card == NULL || (row = intel_device(card->device.vendor, card->device.device)) == NULL)
 		return NULL;
-	for (uint32_t i = 0; intel_drivers[i] != NULL; i++)
-		if (intel_drivers[i]->class == app->class)
-			port->driver = intel_drivers[i];
+	port->driver = find_driver(app);
+	if (port->driver == NULL)
+		return NULL;
 	port->registers = card->registers;
 	port->registers_bytes = card->device.registers;
 	port->kind = row->kind;
-	return port->driver != NULL ? port : NULL;
+	port->number = intel_port_number(port);
+	return port;
 }
 
 void intel_port_check(const struct app *app, struct errors *errors)
@@ -56,6 +66,7 @@ void intel_port_check(const struct app *app, struct errors *errors)
 		errors_add(errors, "app '%s': key 'mac': a group address, accepted is one of a single station", app->name);
 	if (port->rate_limit.packets)
 		errors_add(errors, "app '%s': key 'rate_limit': a card counts bits, not packets; for example \"1G\"", app->name);
+	intel_pool_check(port, errors);
 }
 
 /* What belongs to the whole card must be the same in all its instances. */
@@ -65,7 +76,7 @@ static void compare(const struct intel_port *port, const struct intel_port *othe
 
 	if (port->mtu != other->mtu)
 		key = "mtu";
-	else if (port->promiscuous != other->promiscuous)
+	else if (!port->pool.wanted && port->promiscuous != other->promiscuous)
 		key = "promiscuous";
 	else if (port->flow_control != other->flow_control)
 		key = "flow_control";
@@ -83,14 +94,29 @@ static void compare(const struct intel_port *port, const struct intel_port *othe
 void intel_port_resources(const struct app *app, struct resources *resources)
 {
 	const struct intel_port *port = (const struct intel_port *)app;
-	char key[64];
+	struct intel_pool_needs needs = { 0 };
+	char key[INTEL_KEY];
+	bool first = true;
+	size_t length;
 
-	snprintf(key, sizeof(key), "card:%s", port->pci);
-	for (uint32_t i = 0; i < resources->count; i++)
-		if (strcmp(resources->list[i].key, key) == 0 && resources->list[i].app->class == app->class)
-			compare(port, (const struct intel_port *)resources->list[i].app, resources->errors);
+	length = (size_t)snprintf(key, sizeof(key), "queue:%s/", port->pci);
+	for (uint32_t i = 0; i < resources->count; i++) {
+		const struct intel_port *other = (const struct intel_port *)resources->list[i].app;
+
+		if (strncmp(resources->list[i].key, key, length) != 0 || other->app.class != app->class)
+			continue;
+		if (first)
+			compare(port, other, resources->errors);
+		intel_pool_compare(port, other, first, resources->errors);
+		intel_pool_add_up(other, &needs);
+		first = false;
+	}
+	intel_pool_add_up(port, &needs);
+	if (port->pool.wanted && find_driver(app) != NULL)
+		intel_pool_check_needs(port, &needs, find_driver(app)->vlans, resources->errors);
+	resources_add(resources, "card:%s", port->pci);
+	intel_port_queue_key(port, key);
 	resources_add(resources, "%s", key);
-	resources_add(resources, "queue:%s/%u", port->pci, port->queue);
 }
 
 /* Is it ours? */
@@ -101,11 +127,23 @@ static int check_device(const struct intel_port *port, const struct pci_device *
 	if (row == NULL)
 		return nf_fail(ENODEV, "app '%s': card %s is a %04x:%04x, which %s does not drive", port->app.name, port->pci,
 			device->vendor, device->device, port->app.class->name);
-	if (strcmp(row->app, port->app.class->name) == 0 && port->queue >= row->queues)
+	if (strcmp(row->app, port->app.class->name) == 0 && !port->pool.wanted && port->queue >= row->queues)
 		return nf_fail(EINVAL, "app '%s': key 'queue': card %s, %s, has queues 0..%u", port->app.name, port->pci, row->name,
 			row->queues - 1u);
 	if (strcmp(row->app, port->app.class->name) != 0)
 		return nf_fail(ENODEV, "app '%s': card %s is a %s: it takes %s", port->app.name, port->pci, row->name, row->app);
+	return intel_pool_check_card(port, row->name, row->kind);
+}
+
+/* Pools are the whole card's: while a queue is in use it has them or not. */
+static int check_pools(const struct intel_port *port)
+{
+	uint32_t pool_queues = port->pool.wanted ? port->pool.queues : 0;
+
+	for (uint32_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++)
+		if (queues[i].base != NULL && strcmp(queues[i].address, port->pci) == 0 && queues[i].pool_queues != pool_queues)
+			return nf_fail(EBUSY, "app '%s': key '%s': card %s runs with another value, which cannot change while it runs: stop nf, and "
+				"start it again", port->app.name, pool_queues != 0 && queues[i].pool_queues != 0 ? "vmdq.queues" : "vmdq", port->pci);
 	return 0;
 }
 
@@ -162,6 +200,8 @@ static int open_queue(const struct app *app)
 	if (handled == NULL)
 		return nf_fail(ENODEV, "app '%s': card %s is not open", app->name, port->pci);
 	code = check_device(port, &card->device);
+	if (code == 0)
+		code = check_pools(port);
 	if (code < 0)
 		return code;
 	while (i < sizeof(queues) / sizeof(queues[0]) && queues[i].base != NULL)
@@ -174,7 +214,7 @@ static int open_queue(const struct app *app)
 	rings = (struct intel_rings *)(void *)base;
 	rings->registers = card->device.registers;
 	rings->kind = handled->kind;
-	queues[i] = (struct queue){ .number = port->queue, .base = base };
+	queues[i] = (struct queue){ .number = handled->number, .pool_queues = port->pool.wanted ? port->pool.queues : 0, .base = base };
 	snprintf(queues[i].address, sizeof(queues[i].address), "%s", port->pci);
 	return fd;
 }
@@ -192,7 +232,7 @@ int intel_port_quiesce(const struct app *app, const char *key, int fd)
 	(void)fd;
 	if (is_card_key(key) || port == NULL)
 		return 0;
-	port->driver->spread(port, port->queue);
+	port->driver->spread(port, port->number);
 	if (port->driver->stop(port) == 0)
 		return 0;
 	log_error("app '%s': %s; the card is reset", app->name, nf_error());
@@ -206,6 +246,7 @@ void intel_port_close(const struct app *app, const char *key, int fd)
 {
 	struct pci_card *card = pci_card(((const struct intel_port *)app)->pci);
 	struct intel_port *port = handle(app, card);
+	uint32_t number = intel_port_number((const struct intel_port *)app);
 
 	if (is_card_key(key)) {
 		if (port != NULL && card->users == 1 && port->driver->reset(port) < 0)
@@ -214,7 +255,7 @@ void intel_port_close(const struct app *app, const char *key, int fd)
 			pci_close(card);
 		return;
 	}
-	struct queue *queue = find_queue(((const struct intel_port *)app)->pci, ((const struct intel_port *)app)->queue);
+	struct queue *queue = find_queue(((const struct intel_port *)app)->pci, number);
 
 	if (queue == NULL)
 		return;

@@ -64,7 +64,7 @@ void intel_port_rest(struct intel_port *port, uint32_t reason)
 	if (!port->runs)
 		return;
 	if (!is_gone(port)) {
-		port->driver->spread(port, port->queue);
+		port->driver->spread(port, port->number);
 		if (reason != INTEL_HANG)
 			drain(port);
 		if (port->driver->stop(port) < 0) {

@@ -21,8 +21,8 @@ static const struct param params[] = {
 /* 7.2.3.2.4 "Advanced Transmit Data Descriptor": DTYP 0011b (bits 23:20), DCMD in bits 31:24: EOP, IFCS, RS, DEXT; PAYLEN from 46. */
 static void bind(struct intel_port *port)
 {
-	port->receive.tail = (volatile uint32_t *)(volatile void *)(port->registers + IXGBE(RDT, port->queue));
-	port->transmit.tail = (volatile uint32_t *)(volatile void *)(port->registers + IXGBE(TDT, port->queue));
+	port->receive.tail = (volatile uint32_t *)(volatile void *)(port->registers + IXGBE_RECEIVE(RDT, port->number));
+	port->transmit.tail = (volatile uint32_t *)(volatile void *)(port->registers + IXGBE(TDT, port->number));
 	port->receive.wrong = 3u << 30;         /* 7.1.6: L4E, IPE */
 	port->transmit.command = 3u << 20 | 1u << 24 | 1u << 25 | 1u << 29;
 	port->transmit.command_last = 1u << 27;
@@ -32,8 +32,10 @@ static void bind(struct intel_port *port)
 /* 4.6.7: the receiver is switched on last, by the first queue of all: before that frames would find no descriptors. */
 static int start(struct intel_port *port)
 {
-	int code = ixgbe_transmit_start(port);
+	int code = ixgbe_pool_join(port);
 
+	if (code == 0)
+		code = ixgbe_transmit_start(port);
 	if (code == 0)
 		code = ixgbe_receive_start(port);
 	if (code < 0)
@@ -50,6 +52,7 @@ static int stop(struct intel_port *port)
 
 	if (intel_read(port->registers, IXGBE_STATUS) == UINT32_MAX)
 		return 0;               /* a card that is gone touches nothing */
+	ixgbe_pool_leave(port);
 	transmit = ixgbe_transmit_stop(port);
 	receive = ixgbe_receive_stop(port);
 	return transmit < 0 ? transmit : receive;
@@ -57,13 +60,13 @@ static int stop(struct intel_port *port)
 
 static bool is_on(struct intel_port *port)
 {
-	return (intel_read(port->registers, IXGBE(RXDCTL, port->queue)) & IXGBE_RXDCTL_ENABLE) != 0 &&
-		(intel_read(port->registers, IXGBE(TXDCTL, port->queue)) & IXGBE_TXDCTL_ENABLE) != 0;
+	return (intel_read(port->registers, IXGBE_RECEIVE(RXDCTL, port->number)) & IXGBE_RXDCTL_ENABLE) != 0 &&
+		(intel_read(port->registers, IXGBE(TXDCTL, port->number)) & IXGBE_TXDCTL_ENABLE) != 0;
 }
 
 static uint32_t head(struct intel_port *port)
 {
-	return intel_read(port->registers, IXGBE(TDH, port->queue));
+	return intel_read(port->registers, IXGBE(TDH, port->number));
 }
 
 const struct app_class intel_ixgbe_class = {
@@ -77,6 +80,6 @@ const struct app_class intel_ixgbe_class = {
 
 const struct intel_driver ixgbe_driver = {
 	.class = &intel_ixgbe_class, .status = IXGBE_STATUS, .table = registers,
-	.reset = ixgbe_reset, .setup = ixgbe_setup, .configure = ixgbe_configure, .bind = bind, .start = start, .stop = stop,
+	.vlans = INTEL_POOL_VLANS, .number = ixgbe_pool_number, .reset = ixgbe_reset, .setup = ixgbe_setup, .configure = ixgbe_configure, .bind = bind, .start = start, .stop = stop,
 	.speed = ixgbe_link_speed, .is_on = is_on, .head = head, .count = ixgbe_stats_count, .spread = ixgbe_receive_spread,
 };

@@ -19,6 +19,21 @@ enum {
 
 /* The place of register `name` number i. */
 #define IXGBE(name, i) (IXGBE_##name + (uint32_t)(i) * IXGBE_##name##_STRIDE)
+/* The same for a register of receive queue q: those of queues 64 to 127 lie elsewhere (8.2.3.8). */
+#define IXGBE_RECEIVE(name, q) (IXGBE(name, q) + ((uint32_t)(q) < 64 ? 0 : 0xD000 - 0x2000))
+
+/* ixgbe_pool.c: pools of queues (parameter vmdq). */
+uint32_t ixgbe_pool_number(const struct intel_port *port);
+uint32_t ixgbe_pool_mrqe(const struct intel_port *port);
+uint32_t ixgbe_pool_mtqc(const struct intel_port *port);
+/* 4.6.11.3.3: no pool gets anything yet. */
+void ixgbe_pool_setup(struct intel_port *port);
+/* Give the instance's pool what its parameters say; once more after they have changed. fails: -ENOSPC: the card's tables are full */
+int ixgbe_pool_join(struct intel_port *port);
+/* Take it away again, if no other queue of the pool is on. */
+void ixgbe_pool_leave(struct intel_port *port);
+/* RSS within the pool. */
+void ixgbe_pool_spread(struct intel_port *port, uint32_t without);
 
 /* ixgbe_init.c */
 int ixgbe_reset(struct intel_port *port);
@@ -27,6 +42,8 @@ void ixgbe_configure(struct intel_port *port);
 
 /* ixgbe_link.c */
 int ixgbe_link_start(struct intel_port *port);
+/* Take what several drivers share of the MAC for us, or give it back. */
+void ixgbe_link_own_mac(struct intel_port *port, bool take);
 uint32_t ixgbe_link_speed(struct intel_port *port);
 void ixgbe_link_flow_control(struct intel_port *port);
 
@@ -43,5 +60,7 @@ int ixgbe_transmit_start(struct intel_port *port);
 int ixgbe_transmit_stop(struct intel_port *port);
 
 /* ixgbe_stats.c */
+/* The counter of the instance's queue. */
+uint32_t ixgbe_stats_counter(const struct intel_port *port);
 void ixgbe_stats_setup(struct intel_port *port);
 void ixgbe_stats_count(struct intel_port *port);

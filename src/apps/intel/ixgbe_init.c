@@ -79,6 +79,8 @@ int ixgbe_setup(struct intel_port *port)
 void ixgbe_configure(struct intel_port *port)
 {
 	ixgbe_receive_configure(port);
+	if (ixgbe_pool_join(port) < 0)
+		log_warn("%s", nf_error());
 	ixgbe_transmit_configure(port);
 	ixgbe_link_flow_control(port);
 }

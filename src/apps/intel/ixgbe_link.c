@@ -36,8 +36,7 @@ static void unlock(struct intel_port *port)
 	intel_clear(port->registers, swsm(port), IXGBE_SWSM_SMBI | IXGBE_SWSM_SWESMBI);
 }
 
-/* Take the MAC's registers for us, or give them back. */
-static void own_mac(struct intel_port *port, bool take)
+void ixgbe_link_own_mac(struct intel_port *port, bool take)
 {
 	uint64_t until = clock_system_ns() + SEMAPHORE_US * 1000ULL;
 	bool busy;
@@ -61,9 +60,9 @@ static void own_mac(struct intel_port *port, bool take)
 int ixgbe_link_start(struct intel_port *port)
 {
 	if (port->kind == INTEL_82599) {
-		own_mac(port, true);
+		ixgbe_link_own_mac(port, true);
 		intel_set(port->registers, IXGBE_AUTOC, IXGBE_AUTOC_RESTART_AN);
-		own_mac(port, false);
+		ixgbe_link_own_mac(port, false);
 	}
 	ixgbe_link_flow_control(port);
 	return 0;

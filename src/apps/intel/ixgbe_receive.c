@@ -6,7 +6,7 @@ enum {
 	STOP_PAUSE_US = 100,            /* 4.6.7.1.2: wait so long after ENABLE has cleared, before memory is given back */
 	SECURITY_US = 10000,
 	RETA_ENTRIES = 128, ERETA = 0xEE80, ERETA_COUNT = 96,   /* X550 and later, reading: entries 128..511 */
-	BSIZE_UNIT = 1024, BSIZE_HEADER_256 = 4, DESCTYPE_ADVANCED = 1, MRQE_RSS = 1
+	BSIZE_UNIT = 1024, BSIZE_HEADER_256 = 4, DESCTYPE_ADVANCED = 1
 };
 
 /* The key of the hash: with these repeated 16 bits both directions of a connection have one hash, and go to one queue. Any key is
@@ -16,7 +16,7 @@ static const uint32_t KEY = 0x5A6D5A6D;
 /* The hash's fields for each choice of the parameter rss. */
 static uint32_t mrqc(const struct intel_port *port)
 {
-	uint32_t value = MRQE_RSS | IXGBE_MRQC_IP4 | IXGBE_MRQC_IP6;
+	uint32_t value = ixgbe_pool_mrqe(port) | IXGBE_MRQC_IP4 | IXGBE_MRQC_IP6;
 
 	if (port->rss >= INTEL_RSS_TCP)
 		value |= IXGBE_MRQC_TCP4 | IXGBE_MRQC_TCP6;
@@ -27,7 +27,8 @@ static uint32_t mrqc(const struct intel_port *port)
 
 static uint32_t fctrl(const struct intel_port *port)
 {
-	return IXGBE_FCTRL_BAM | (port->promiscuous ? IXGBE_FCTRL_UPE | IXGBE_FCTRL_MPE : 0);
+	/* With pools it is they who choose. */
+	return IXGBE_FCTRL_BAM | IXGBE_FCTRL_MPE | (port->pool.wanted || port->promiscuous ? IXGBE_FCTRL_UPE : 0);
 }
 
 /* 4.6.7, first steps: addresses and tables of filters. What the EEPROM said is in RAL(0) and RAH(0). */
@@ -47,7 +48,6 @@ static void set_filters(struct intel_port *port)
 	for (uint32_t i = 0; i < 8; i++)
 		intel_write(registers, IXGBE(ETQF, i), 0);
 	intel_write(registers, IXGBE_SYNQF, 0);
-	intel_write(registers, IXGBE_PFVTCTL, 0);
 	intel_write(registers, IXGBE_VLNCTRL, 0x8100);          /* no filter; tags are of this type */
 	intel_write(registers, IXGBE_MCSTCTRL, 0);
 	for (uint32_t i = 0; i < 10; i++)
@@ -69,7 +69,17 @@ void ixgbe_receive_setup(struct intel_port *port)
 	/* RXPBSIZE: one packet buffer of 512 KiB is what a reset leaves (8.2.3.8). */
 	for (uint32_t i = 0; i < RETA_ENTRIES / 4; i++)
 		intel_write(registers, IXGBE(RETA, i), 0);
+	ixgbe_pool_setup(port);
 	ixgbe_receive_configure(port);
+}
+
+/* 8.2.3.8, RXDCTL.VME: whether tags are taken out; it may change while the queue runs. */
+static void set_strip(struct intel_port *port)
+{
+	uint32_t at = IXGBE_RECEIVE(RXDCTL, port->number), value = intel_read(port->registers, at);
+
+	if (port->vlan != ((value & IXGBE_RXDCTL_VME) != 0))
+		intel_write(port->registers, at, value ^ IXGBE_RXDCTL_VME);
 }
 
 void ixgbe_receive_configure(struct intel_port *port)
@@ -87,6 +97,7 @@ void ixgbe_receive_configure(struct intel_port *port)
 	/* 8.2.3.22: the length counts the FCS, and a tag more passes. Whole frames fit into the buffers: see STANDARD_MTU. */
 	intel_write(registers, IXGBE_MAXFRS, (port->mtu + 22) << IXGBE_MAXFRS_MFS_AT);
 	intel_write(registers, IXGBE_MRQC, mrqc(port));
+	set_strip(port);
 	if (intel_read(registers, IXGBE_FCTRL) == fctrl(port))
 		return;
 	/* 8.2.3.7, FCTRL: the receiver is off while it changes. */
@@ -116,24 +127,24 @@ int ixgbe_receive_enable(struct intel_port *port)
 int ixgbe_receive_start(struct intel_port *port)
 {
 	volatile uint8_t *registers = port->registers;
-	uint32_t q = port->queue;
+	uint32_t q = port->number;
 	uint64_t iova = port->rings->iova + offsetof(struct intel_rings, receive);
 
 	memset(port->rings->receive, 0, sizeof(port->rings->receive));
-	intel_write(registers, IXGBE(RDBAL, q), (uint32_t)iova);
-	intel_write(registers, IXGBE(RDBAH, q), (uint32_t)(iova >> 32));
-	intel_write(registers, IXGBE(RDLEN, q), port->receive_ring * (uint32_t)sizeof(struct intel_descriptor));
+	intel_write(registers, IXGBE_RECEIVE(RDBAL, q), (uint32_t)iova);
+	intel_write(registers, IXGBE_RECEIVE(RDBAH, q), (uint32_t)(iova >> 32));
+	intel_write(registers, IXGBE_RECEIVE(RDLEN, q), port->receive_ring * (uint32_t)sizeof(struct intel_descriptor));
 	/* 8.2.3.8: advanced descriptors, one buffer; a queue without descriptors drops what is for it and holds up no other. */
-	intel_write(registers, IXGBE(SRRCTL, q), port->receive.room / BSIZE_UNIT | BSIZE_HEADER_256 << IXGBE_SRRCTL_BSIZEHEADER_AT |
+	intel_write(registers, IXGBE_RECEIVE(SRRCTL, q), port->receive.room / BSIZE_UNIT | BSIZE_HEADER_256 << IXGBE_SRRCTL_BSIZEHEADER_AT |
 		DESCTYPE_ADVANCED << IXGBE_SRRCTL_DESCTYPE_AT | IXGBE_SRRCTL_DROP_EN);
-	intel_clear(registers, IXGBE(RSCCTL, q), IXGBE_RSCCTL_RSCEN);
+	intel_clear(registers, IXGBE_RECEIVE(RSCCTL, q), IXGBE_RSCCTL_RSCEN);
 	/* 4.6.7: bit 12 of DCA_RXCTRL is to be cleared, whatever its reset value is. */
-	intel_clear(registers, IXGBE(DCA_RXCTRL, q), IXGBE_DCA_RXCTRL_BIT12);
-	intel_write(registers, IXGBE(RDH, q), 0);
-	intel_write(registers, IXGBE(RDT, q), 0);
-	intel_write(registers, IXGBE(RXDCTL, q), IXGBE_RXDCTL_ENABLE | (port->vlan ? IXGBE_RXDCTL_VME : 0));
+	intel_clear(registers, IXGBE_RECEIVE(DCA_RXCTRL, q), IXGBE_DCA_RXCTRL_BIT12);
+	intel_write(registers, IXGBE_RECEIVE(RDH, q), 0);
+	intel_write(registers, IXGBE_RECEIVE(RDT, q), 0);
+	intel_write(registers, IXGBE_RECEIVE(RXDCTL, q), IXGBE_RXDCTL_ENABLE | (port->vlan ? IXGBE_RXDCTL_VME : 0));
 	/* The tail must not move before it reads as set. */
-	if (intel_wait(registers, IXGBE(RXDCTL, q), IXGBE_RXDCTL_ENABLE, IXGBE_RXDCTL_ENABLE, ENABLE_US))
+	if (intel_wait(registers, IXGBE_RECEIVE(RXDCTL, q), IXGBE_RXDCTL_ENABLE, IXGBE_RXDCTL_ENABLE, ENABLE_US))
 		return 0;
 	return nf_fail(ETIMEDOUT, "receive queue %u of card %s does not start", q, port->pci);
 }
@@ -141,11 +152,11 @@ int ixgbe_receive_start(struct intel_port *port)
 /* 4.6.7.1.2 "Dynamic Disabling": the bit clears when the card no longer touches ring and buffers. */
 int ixgbe_receive_stop(struct intel_port *port)
 {
-	uint32_t at = IXGBE(RXDCTL, port->queue);
+	uint32_t at = IXGBE_RECEIVE(RXDCTL, port->number);
 
 	intel_clear(port->registers, at, IXGBE_RXDCTL_ENABLE);
 	if (!intel_wait(port->registers, at, IXGBE_RXDCTL_ENABLE, 0, ENABLE_US))
-		return nf_fail(ETIMEDOUT, "receive queue %u of card %s does not stop", port->queue, port->pci);
+		return nf_fail(ETIMEDOUT, "receive queue %u of card %s does not stop", port->number, port->pci);
 	intel_pause(STOP_PAUSE_US);
 	return 0;
 }
@@ -168,10 +179,14 @@ void ixgbe_receive_spread(struct intel_port *port, uint32_t without)
 	uint32_t queue[INTEL_QUEUES], count = 0, last = RETA_ENTRIES / 4 - 1;
 	bool right;
 
+	if (port->pool.wanted) {
+		ixgbe_pool_spread(port, without);
+		return;
+	}
 	for (uint32_t q = 0; q < INTEL_QUEUES; q++)
-		if (q != without && (intel_read(registers, IXGBE(RXDCTL, q)) & IXGBE_RXDCTL_ENABLE))
+		if (q != without && (intel_read(registers, IXGBE_RECEIVE(RXDCTL, q)) & IXGBE_RXDCTL_ENABLE))
 			queue[count++] = q;
-	if (count == 0 || (without == INTEL_NONE_BY_LOWEST && queue[0] != port->queue))
+	if (count == 0 || (without == INTEL_NONE_BY_LOWEST && queue[0] != port->number))
 		return;
 	right = intel_read(registers, IXGBE(RETA, last)) == entries(queue, count, 4 * last);
 	for (uint32_t i = 0; right && i < INTEL_QUEUES / 4; i++)

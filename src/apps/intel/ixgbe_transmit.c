@@ -14,9 +14,9 @@ int ixgbe_transmit_setup(struct intel_port *port)
 {
 	volatile uint8_t *registers = port->registers;
 
-	/* 4.6.8: MTQC changes only while the arbiter is off. 0: one pool, one traffic class. */
+	/* 4.6.8: MTQC changes only while the arbiter is off. 0: no pools, one traffic class. */
 	intel_set(registers, IXGBE_RTTDCS, IXGBE_RTTDCS_ARBDIS);
-	intel_write(registers, IXGBE_MTQC, 0);
+	intel_write(registers, IXGBE_MTQC, ixgbe_pool_mtqc(port));
 	for (uint32_t i = 0; i < 8; i++) {
 		intel_write(registers, IXGBE(TXPBSIZE, i), i == 0 ? BUFFER_KIB << 10 : 0);
 		intel_write(registers, IXGBE(TXPBTHRESH, i), i == 0 ? BUFFER_KIB : 0);
@@ -35,7 +35,7 @@ void ixgbe_transmit_configure(struct intel_port *port)
 	double factor = port->rate_limit.per_second > 0 ? port->mbps * 1e6 / port->rate_limit.per_second : 0;
 
 	intel_write(registers, RTTBCNRM, port->mtu > 1500 ? MMW_JUMBO : MMW_SMALL);
-	intel_write(registers, IXGBE_RTTDQSEL, port->queue);
+	intel_write(registers, IXGBE_RTTDQSEL, port->number);
 	intel_write(registers, IXGBE_RTTBCNRC, factor > 1 && factor < 1024 ? (uint32_t)(factor * (1 << IXGBE_RTTBCNRC_RF_INT_AT)) |
 		IXGBE_RTTBCNRC_RS_ENA : 0);
 }
@@ -43,7 +43,7 @@ void ixgbe_transmit_configure(struct intel_port *port)
 int ixgbe_transmit_start(struct intel_port *port)
 {
 	volatile uint8_t *registers = port->registers;
-	uint32_t q = port->queue;
+	uint32_t q = port->number;
 	uint64_t iova = port->rings->iova + offsetof(struct intel_rings, transmit);
 
 	memset(port->rings->transmit, 0, sizeof(port->rings->transmit));
@@ -66,10 +66,10 @@ int ixgbe_transmit_start(struct intel_port *port)
 /* 4.6.8.1.2 "Dynamic Disabling": what the ring still holds is not sent. */
 int ixgbe_transmit_stop(struct intel_port *port)
 {
-	uint32_t at = IXGBE(TXDCTL, port->queue);
+	uint32_t at = IXGBE(TXDCTL, port->number);
 
 	intel_clear(port->registers, at, IXGBE_TXDCTL_ENABLE);
 	if (intel_wait(port->registers, at, IXGBE_TXDCTL_ENABLE, 0, ENABLE_US))
 		return 0;
-	return nf_fail(ETIMEDOUT, "transmit queue %u of card %s does not stop", port->queue, port->pci);
+	return nf_fail(ETIMEDOUT, "transmit queue %u of card %s does not stop", port->number, port->pci);
 }

@@ -340,6 +340,7 @@ SOURCES := \
 	src/nicsim/sim.c \
 	src/nicsim/sim_82599.c \
 	src/nicsim/sim_82599_count.c \
+	src/nicsim/sim_82599_mode.c \
 	src/nicsim/sim_82599_steer.c \
 	src/nicsim/sim_capture.c \
 	src/nicsim/sim_child.c \
@@ -349,14 +350,19 @@ SOURCES := \
 	src/nicsim/sim_filter.c \
 	src/nicsim/sim_generator.c \
 	src/nicsim/sim_igb.c \
+	src/nicsim/sim_igb_count.c \
+	src/nicsim/sim_igb_mode.c \
 	src/nicsim/sim_igb_steer.c \
 	src/nicsim/sim_judge.c \
 	src/nicsim/sim_mailbox.c \
 	src/nicsim/sim_offload.c \
 	src/nicsim/sim_parse.c \
+	src/nicsim/sim_pools.c \
+	src/nicsim/sim_rate.c \
 	src/nicsim/sim_receive.c \
 	src/nicsim/sim_register.c \
 	src/nicsim/sim_ring.c \
+	src/nicsim/sim_send.c \
 	src/nicsim/sim_transmit.c \
 	src/nicsim/sim_tree.c \
 	src/nicsim/sim_wire.c \

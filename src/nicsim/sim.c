@@ -14,7 +14,7 @@ enum {
 	SHOW_NS = 2000000
 };
 
-static const struct sim_kind *const kinds[] = { &sim_82599_kind, &sim_82576_kind, &sim_i210_kind, NULL };
+static const struct sim_kind *const kinds[] = { &sim_82599_kind, &sim_82576_kind, &sim_i350_kind, &sim_i210_kind, NULL };
 
 const struct sim_kind *sim_kind_find(const char *name)
 {
@@ -42,6 +42,7 @@ static void fill_eeprom(struct sim_card *card)
 void sim_card_reset(struct sim_card *card)
 {
 	card->was_reset = true;
+	card->has_pools = false;
 	card->off_ns = 0;
 	card->quiet_ns = card->sim->mode == SIM_POLL ? 0 : card->sim->now_ns + 1000000;
 	sim_ring_reset(card);
@@ -102,7 +103,7 @@ int sim_begin(struct sim *sim, const char *root, const char *cards)
 		const struct sim_kind *kind = sim_kind_find(name);
 
 		if (kind == NULL)
-			return nf_fail(EINVAL, "there is no model of a card '%s', only of 82599, 82576 and i210", name);
+			return nf_fail(EINVAL, "there is no model of a card '%s', only of 82599, 82576, i350 and i210", name);
 		if (sim->card_count == SIM_CARDS)
 			return nf_fail(EINVAL, "there can be %d cards at most", SIM_CARDS);
 		code = begin_card(sim, kind);

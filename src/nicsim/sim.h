@@ -7,6 +7,7 @@
 #include "core/core.h"
 
 #include "nicsim/mailbox.h"
+#include "nicsim/sim_rules.h"
 
 enum {
 	SIM_CARDS = SIM_MAILBOX_CARDS,
@@ -20,6 +21,8 @@ enum {
 
 struct sim;
 struct sim_card;
+struct sim_pools;
+struct sim_port;
 struct sim_wire;
 
 enum sim_access { SIM_NONE, SIM_RW, SIM_RO, SIM_WO, SIM_RC, SIM_W1C };
@@ -59,6 +62,7 @@ struct sim_queue {
 	/* Receive. */
 	uint32_t buffer;                /* bytes */
 	bool is_legacy, drops, strips_vlan;
+	bool pool_drops;                /* PFQDE */
 	bool tail_moved;                /* since the first time after it was enabled */
 	uint64_t waiting_ns, waiting_accesses;  /* since when frames find no descriptor; 0: they do */
 
@@ -69,6 +73,11 @@ struct sim_queue {
 	uint64_t write_back;            /* where the head is written; 0: nowhere */
 	uint64_t *hash, *due_ns;        /* of each descriptor, when transmission is delayed */
 	uint32_t hash_count;
+
+	uint32_t credits, rate;         /* RTTDT1C, RTTBCNRC */
+	uint32_t rate_factor, rate_link_mbps;   /* 0: as fast as can be */
+	uint64_t rate_next_ns;          /* not before */
+	bool rate_waits;
 
 	uint64_t packets, bytes, dropped;
 };
@@ -85,6 +94,7 @@ struct sim_faults {
 struct sim_counts {
 	uint64_t received, filtered, no_descriptor, no_queue, not_ready, crc_errors, length_errors;
 	uint64_t sent, send_lost;
+	uint64_t looped, spoofed, paced;        /* to a pool of the same card; not sent for its source; held back by a rate */
 	uint64_t reads, writes;         /* of registers, as far as they were seen */
 };
 
@@ -114,6 +124,13 @@ struct sim_kind {
 	bool (*links)(const struct sim_card *card);
 	/* Which queues a received frame goes to: fills frame->queue. */
 	void (*steer)(struct sim_card *card, struct sim_frame *frame);
+	/* What the registers say of pools, for a frame; of the pool that a transmit queue belongs to; and which queues of pools get a
+	 * frame. Only while card->has_pools. */
+	void (*pools)(const struct sim_card *card, const struct sim_frame *frame, struct sim_pools *pools);
+	void (*port)(const struct sim_card *card, uint32_t queue, struct sim_port *port);
+	void (*spread)(struct sim_card *card, struct sim_frame *frame, uint64_t pools);
+	/* Does the queue get a frame without its tag? */
+	bool (*strips_vlan)(const struct sim_queue *queue, const struct sim_frame *frame);
 	/* Is reception, transmission switched on? */
 	bool (*receives)(const struct sim_card *card);
 	bool (*transmits)(const struct sim_card *card);
@@ -122,6 +139,7 @@ struct sim_kind {
 	uint32_t (*longest)(const struct sim_card *card);
 	uint32_t (*checks)(const struct sim_card *card);        /* enum sim_check: what is checked of received frames */
 	uint16_t (*vlan_type)(const struct sim_card *card);
+	uint32_t (*rate_window)(const struct sim_card *card);   /* KiB that a queue with a rate may save up */
 	/* Frames were counted: MAC statistics. */
 	void (*count_receive)(struct sim_card *card, const struct sim_frame *frame);
 	void (*count_transmit)(struct sim_card *card, const uint8_t *data, uint32_t length);
@@ -147,6 +165,7 @@ struct sim_card {
 	uint8_t *config;                /* configuration space, shared */
 	uint16_t eeprom[128];
 	bool link;
+	bool has_pools;                 /* VMDq is on */
 	bool was_reset;                 /* since the model began */
 	uint64_t link_ns, quiet_ns;     /* when the link comes up; no access before */
 	struct sim_queue receive[SIM_QUEUES], transmit[SIM_QUEUES];
@@ -170,6 +189,7 @@ struct sim_frame {
 	uint32_t l3, l4;                /* bytes to the headers; 0: none */
 	bool ip_bad, l4_bad;            /* checksums; valid when checked */
 	bool l4_present;                /* has a checksum to be checked */
+	bool is_own;                    /* sent by a pool of the same card */
 	uint32_t rss_hash, rss_type;
 	uint32_t queue_count;
 	uint16_t queue[SIM_QUEUES];
@@ -193,53 +213,6 @@ struct sim {
 };
 
 /* --- sim_judge ------------------------------------------------------------------------------------------------------ */
-
-/* Rules of the datasheet. One line for each: name, severity, what it means. */
-#define SIM_RULES(X) \
-	X(BUS_MASTERING_OFF, VIOLATION, "bus-mastering-off", "memory is reached only with COMMAND.BME set") \
-	X(DMA_UNMAPPED, VIOLATION, "dma-unmapped", "an address that the driver has not mapped") \
-	X(DMA_VIRTUAL, VIOLATION, "dma-virtual", "a virtual address was given as a physical one") \
-	X(DMA_ORDINARY, VIOLATION, "dma-ordinary-page", "memory that is not of huge pages may move") \
-	X(DMA_PRIVATE, VIOLATION, "dma-private", "private memory gets other frames when it is copied on write") \
-	X(DMA_FORBIDDEN, VIOLATION, "dma-forbidden", "memory that was forbidden on command") \
-	X(RING_MISALIGNED, VIOLATION, "ring-misaligned", "a ring begins at a multiple of 128 bytes") \
-	X(RING_LENGTH, VIOLATION, "ring-length", "a ring's length is a multiple of 128 bytes, not 0") \
-	X(RING_CHANGED, VIOLATION, "ring-changed", "a queue's registers were changed while it was enabled") \
-	X(TAIL_BEFORE_ENABLE, VIOLATION, "tail-before-enable", "a tail moves only after ENABLE reads 1") \
-	X(TAIL_RANGE, VIOLATION, "tail-out-of-ring", "a tail is a descriptor's number") \
-	X(TAIL_LAPS, VIOLATION, "tail-laps-head", "a tail that passes, or comes to, the head gives away what is not the driver's") \
-	X(TAIL_WAITS, VIOLATION, "ring-never-refilled", "descriptors that were done are never given back") \
-	X(STALE_DD, VIOLATION, "stale-dd", "a descriptor was given to the card with DD set") \
-	X(BUFFER_TWICE, VIOLATION, "buffer-given-twice", "one buffer in two descriptors at once") \
-	X(BUFFER_CHANGED, VIOLATION, "buffer-changed", "a frame was written to before it had been transmitted") \
-	X(BUFFER_NULL, VIOLATION, "buffer-null", "a descriptor without a buffer") \
-	X(BUFFER_SIZE, VIOLATION, "buffer-size", "SRRCTL.BSIZEPACKET is 1 to 16 KiB") \
-	X(NO_RESET, VIOLATION, "no-reset", "the state at start is unknown: the card must be reset before it is used") \
-	X(RESET_TOO_SOON, NOTE, "access-after-reset", "1 ms after a reset no register is to be accessed") \
-	X(CRC_STRIP, VIOLATION, "crc-strip-mismatch", "both places that strip the CRC must say the same") \
-	X(DCA_BIT, VIOLATION, "dca-rxctrl-bit-12", "bit 12 must be cleared before the queue is enabled") \
-	X(RECEIVE_OFF, VIOLATION, "receive-off", "frames come for enabled queues, but reception was never switched on") \
-	X(TRANSMIT_OFF, VIOLATION, "transmit-off", "a transmit queue was used or enabled before transmission was switched on") \
-	X(NO_IFCS, VIOLATION, "no-fcs", "a frame went out without a valid FCS: IFCS missing") \
-	X(NO_EOP, VIOLATION, "no-eop", "the last descriptor of a packet has no EOP") \
-	X(NO_REPORT, VIOLATION, "no-report", "more than half a ring without RS: the driver cannot know what is done before it is full") \
-	X(PAYLEN, VIOLATION, "paylen-mismatch", "PAYLEN is not the sum of the lengths") \
-	X(MIXED, VIOLATION, "mixed-descriptors", "legacy and advanced descriptors in one packet, or of an unknown type") \
-	X(TOO_SHORT, VIOLATION, "frame-too-short", "a packet of fewer than 17 bytes") \
-	X(TOO_LONG, VIOLATION, "frame-too-long", "a packet longer than the card sends") \
-	X(NO_CONTEXT, VIOLATION, "no-context", "an offload without a context descriptor") \
-	X(BAD_OFFLOAD, VIOLATION, "bad-offload", "header lengths of the context do not fit the packet") \
-	X(WRITE_BACK, VIOLATION, "head-write-back", "the address is a multiple of 16, WTHRESH is 0") \
-	X(SEMAPHORE, VIOLATION, "semaphore", "SW_FW_SYNC is changed only with SWSM.SMBI and SWESMBI held") \
-	X(WIDTH, VIOLATION, "register-width", "registers are accessed with 32 or 64 bits") \
-	X(UNALIGNED, VIOLATION, "register-alignment", "registers are accessed at multiples of 4") \
-	X(READ_ONLY, NOTE, "write-to-read-only", "a register that can only be read was written") \
-	X(UNKNOWN, NOTE, "unknown-register", "no register of the table is there") \
-	X(FILTER_LIVE, NOTE, "filter-while-receiving", "a register that should change only while reception is off")
-
-enum sim_severity { SIM_VIOLATION, SIM_NOTE };
-#define SIM_RULE_ID(id, severity, name, meaning) SIM_RULE_##id,
-enum sim_rule { SIM_RULES(SIM_RULE_ID) SIM_RULE_COUNT };
 
 /* Name something that a driver did wrong. The first few of a rule are printed, all are counted. */
 void sim_judge(const struct sim_card *card, enum sim_rule rule, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
@@ -337,6 +310,8 @@ enum { SIM_ENABLE = 1 << 25 };          /* of SIM_CONTROL: RXDCTL and TXDCTL */
 
 /* A frame arrives on the card's wire. */
 void sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bool bad_crc);
+/* A frame of the card's own is for queues of it. */
+void sim_receive_own(struct sim_card *card, struct sim_frame *frame);
 
 /* Might a frame be lost for want of descriptors now? Asked by a wire that waits. */
 bool sim_receive_waits(struct sim_card *card);
@@ -349,6 +324,8 @@ void sim_receive_forget_all(struct sim_card *card);
 void sim_receive_forget(struct sim_queue *queue);
 void sim_transmit_given(struct sim_queue *queue, uint32_t from, uint32_t to);
 
+/* A frame leaves a queue, as it is sent. */
+void sim_transmit_frame(struct sim_card *card, uint32_t queue, const uint8_t *data, uint32_t length);
 /* Send what waits, at most `budget` packets of each queue. gives: whether anything was sent */
 bool sim_transmit(struct sim_card *card, uint32_t budget);
 /* The card is looked at for the last time: packets that never ended. */
@@ -368,10 +345,11 @@ uint32_t sim_parse_crc(const uint8_t *data, uint32_t length);
 bool sim_filter_unicast(const struct sim_card *card, const uint8_t *mac, uint32_t ral, uint32_t count, uint32_t *entry);
 bool sim_filter_multicast(const struct sim_card *card, const uint8_t *mac, uint32_t mta, uint32_t offset);
 bool sim_filter_vlan(const struct sim_card *card, uint16_t vlan, uint32_t vfta);
+bool sim_filter_is_broadcast(const uint8_t *mac);
 
 /* --- kinds -------------------------------------------------------------------------------------------------------------- */
 
-extern const struct sim_kind sim_82599_kind, sim_82576_kind, sim_i210_kind;
+extern const struct sim_kind sim_82599_kind, sim_82576_kind, sim_i350_kind, sim_i210_kind;
 const struct sim_kind *sim_kind_find(const char *name);
 
 /* --- sim ------------------------------------------------------------------------------------------------------------------ */

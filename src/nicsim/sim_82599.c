@@ -23,7 +23,6 @@ enum { CTRL_MASTER_DISABLE = 1 << 2, CTRL_LRST = 1 << 3, CTRL_RST = 1 << 26 };
 enum { STATUS_LINK = 1 << 7, STATUS_MASTER = 1 << 19 };
 enum { SWSM_SMBI = 1, SWSM_SWESMBI = 2 };
 enum { EERD_START = 1, EERD_DONE = 2 };
-enum { RESET_NS = 1000000 };
 
 static bool is_on(const struct sim_card *card, uint32_t at, uint32_t bit)
 {
@@ -41,6 +40,8 @@ static void configure_receive(struct sim_queue *queue)
 	queue->buffer = sim_bits(srrctl, 0, 5) * 1024;
 	queue->is_legacy = sim_bits(srrctl, 25, 3) == 0;
 	queue->drops = srrctl & 1u << 28;
+	if (sim_bits(srrctl, 25, 3) > 1)
+		sim_judge(card, SIM_RULE_UNSUPPORTED, "receive queue %u: SRRCTL 0x%08x: headers are not split", queue->number, srrctl);
 	if (queue->buffer == 0 || queue->buffer > 16384)
 		sim_judge(card, SIM_RULE_BUFFER_SIZE, "receive queue %u: %u bytes", queue->number, queue->buffer);
 	/* 4.6.7 "Receive Initialization" */
@@ -79,6 +80,7 @@ static void write_txdctl(struct sim_queue *queue, uint32_t value)
 		/* 4.6.8 "Transmit Initialization": first DMATXCTL.TE */
 		if (!is_on(queue->card, DMATXCTL, 1))
 			sim_judge(queue->card, SIM_RULE_TRANSMIT_OFF, "transmit queue %u was enabled", queue->number);
+		sim_82599_mode_check(queue->card, false);
 	}
 	sim_ring_enable(queue, wants);
 }
@@ -155,22 +157,6 @@ static void write_ctrl(struct sim_card *card, uint32_t old, uint32_t value)
 	}
 }
 
-/* Arrays behind an index register. source: 8.2.3.10.4, 8.2.3.10.5, 8.2.3.10.16: RTTDT1C and RTTBCNRC of the queue in RTTDQSEL */
-static void write_indexed(struct sim_card *card, uint16_t id, uint32_t value)
-{
-	static uint32_t credits[SIM_CARDS][SIM_QUEUES], rates[SIM_CARDS][SIM_QUEUES];
-	uint32_t queue = sim_bits(sim_get(card, RTTDQSEL), 0, 7);
-
-	if (id == R_RTTDT1C) {
-		credits[card->number][queue] = value;
-	} else if (id == R_RTTBCNRC) {
-		rates[card->number][queue] = value;
-	} else {
-		sim_set(card, RTTDT1C, credits[card->number][queue]);
-		sim_set(card, RTTBCNRC, rates[card->number][queue]);
-	}
-}
-
 /* Reception is switched on: what must be right by now. source: 4.6.7, HLREG0.RXCRCSTRP and RDRXCTL.CRCStrip */
 static void write_rxctrl(struct sim_card *card, uint32_t old, uint32_t value)
 {
@@ -180,6 +166,7 @@ static void write_rxctrl(struct sim_card *card, uint32_t old, uint32_t value)
 		sim_judge(card, SIM_RULE_CRC_STRIP, "RDRXCTL 0x%08x, HLREG0 0x%08x", sim_get(card, RDRXCTL), sim_get(card, HLREG0));
 	if (!card->was_reset)
 		sim_judge(card, SIM_RULE_NO_RESET, "reception was switched on");
+	sim_82599_mode_check(card, true);
 	card->off_ns = 0;
 }
 
@@ -208,9 +195,6 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 	case R_FCTRL:
 		write_fctrl(card, old, value);
 		break;
-	case R_RTTDQSEL: case R_RTTDT1C: case R_RTTBCNRC:
-		write_indexed(card, row->id, value);
-		break;
 	case R_SECRXCTRL:
 		sim_set(card, SECRXSTAT, sim_get(card, SECRXSTAT) | 1);         /* the data path is empty at once */
 		break;
@@ -221,6 +205,7 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 		sim_set(card, EIMS, sim_get(card, EIMS) & ~value);
 		break;
 	case R_EIMS:
+		sim_82599_mode_written(card, row, n, old, value);
 		sim_set(card, EIMS, old | value);
 		break;
 	case R_EIMC_EX:
@@ -235,9 +220,11 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 		}
 		break;
 	case R_FDIRCTRL:
+		sim_82599_mode_written(card, row, n, old, value);
 		sim_set(card, FDIRCTRL, value | 1u << 3);                       /* INIT-Done */
 		break;
 	default:
+		sim_82599_mode_written(card, row, n, old, value);
 		write_queue(card, row->id, n, value, row->name);
 		break;
 	}
@@ -303,11 +290,17 @@ static uint16_t vlan_type(const struct sim_card *card)
 	return (uint16_t)sim_get(card, VLNCTRL);
 }
 
+static uint32_t rate_window(const struct sim_card *card)
+{
+	return sim_bits(sim_get(card, RTTBCNRM), 0, 11);
+}
+
 const struct sim_kind sim_82599_kind = {
 	.name = "82599", .vendor = 0x8086, .device = 0x10fb, .subsystem = 0x0003, .revision = 1, .bar = 512 << 10, .scan = 0x15000,
 	.queues = 128, .page_receive = 0x1000, .page_transmit = 0x6000,
 	.registers = registers, .register_count = sizeof(registers) / sizeof(registers[0]), .aliases = aliases,
 	.reset = reset, .written = written, .taken = taken, .linked = linked, .steer = sim_82599_steer,
+	.pools = sim_82599_pools, .port = sim_82599_port, .spread = sim_82599_spread, .rate_window = rate_window,
 	.receives = receives, .transmits = transmits, .strips_crc = strips_crc, .longest = longest, .checks = checks,
 	.vlan_type = vlan_type, .count_receive = sim_82599_count_receive, .count_transmit = sim_82599_count_transmit,
 	.count_missed = sim_82599_count_missed, .count_queue = sim_82599_count_queue

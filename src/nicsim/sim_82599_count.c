@@ -12,11 +12,6 @@ static uint32_t size_class(uint32_t length)
 	return i;
 }
 
-static bool is_broadcast(const uint8_t *mac)
-{
-	return (mac[0] & mac[1] & mac[2] & mac[3] & mac[4] & mac[5]) == 0xff;
-}
-
 void sim_82599_count_receive(struct sim_card *card, const struct sim_frame *f)
 {
 	uint32_t length = f->length + SIM_FCS;
@@ -36,7 +31,7 @@ void sim_82599_count_receive(struct sim_card *card, const struct sim_frame *f)
 	sim_count(card, PRC + 4 * size_class(length), 1);
 	sim_count(card, GPRC, 1);
 	sim_count64(card, GORCL, GORCH, length);
-	if (is_broadcast(f->data))
+	if (sim_filter_is_broadcast(f->data))
 		sim_count(card, BPRC, 1);
 	else if (f->data[0] & 1)
 		sim_count(card, MPRC, 1);
@@ -77,7 +72,7 @@ void sim_82599_count_transmit(struct sim_card *card, const uint8_t *data, uint32
 	sim_count(card, PTC + 4 * size_class(bytes), 1);
 	sim_count(card, TXDGPC, 1);
 	sim_count64(card, TXDGBCL, TXDGBCH, length);
-	if (is_broadcast(data))
+	if (sim_filter_is_broadcast(data))
 		sim_count(card, BPTC, 1);
 	else if (data[0] & 1)
 		sim_count(card, MPTC, 1);
@@ -88,7 +83,7 @@ void sim_82599_count_missed(struct sim_card *card, struct sim_queue *queue)
 {
 	uint32_t n = counter_of(card, RQSMR, queue->number);
 
-	if (queue->drops || (sim_get(card, PFQDE) & 1))
+	if (queue->drops || queue->pool_drops)
 		sim_count(card, QPRDC + 64 * n, 1);
 	else
 		sim_count(card, RXMPC, 1);

@@ -2,52 +2,47 @@
  * source: 82599 datasheet 7.1.1 "Packet Filtering", 7.1.2 "Rx Queues Assignment", 7.10.3 "Packet Switching" */
 #include "nicsim/sim_82599.h"
 
-enum { FCTRL_SBP = 1 << 1, FCTRL_MPE = 1 << 8, FCTRL_UPE = 1 << 9, FCTRL_BAM = 1 << 10 };
-enum { VLNCTRL_VFE = 1 << 30 };
-enum { L2_AUPE = 1 << 24, L2_ROMPE = 1 << 25, L2_ROPE = 1 << 26, L2_BAM = 1 << 27, L2_MPE = 1 << 28 };
-enum { POOLS = 64, ADDRESSES = 128 };
+#include "nicsim/sim_pools.h"
 
-static bool is_broadcast(const uint8_t *mac)
-{
-	return (mac[0] & mac[1] & mac[2] & mac[3] & mac[4] & mac[5]) == 0xff;
-}
+enum { FCTRL_SBP = 1 << 1, FCTRL_MPE = 1 << 8, FCTRL_UPE = 1 << 9, FCTRL_BAM = 1 << 10 };
+enum { VLNCTRL_VFE = 1 << 30, MCSTCTRL_MFE = 1 << 2 };
+enum { L2_AUPE = 1 << 24, L2_ROMPE = 1 << 25, L2_ROPE = 1 << 26, L2_BAM = 1 << 27, L2_MPE = 1 << 28 };
+enum { VT_DEFAULT_OFF = 1 << 29, VT_REPLICATES = 1 << 30 };
+enum { MIRROR_POOLS = 1, MIRROR_UPLINK = 2, MIRROR_DOWNLINK = 4, MIRROR_VLANS = 8 };
+enum { POOLS = 64, ADDRESSES = 128 };
 
 /* Do the address filters let it in? */
 static bool passes_address(const struct sim_card *card, const struct sim_frame *f)
 {
 	uint32_t fctrl = sim_get(card, FCTRL), mcst = sim_get(card, MCSTCTRL), entry;
 
-	if (is_broadcast(f->data))
+	if (sim_filter_is_broadcast(f->data))
 		return fctrl & FCTRL_BAM;
 	if (f->data[0] & 1)
 		return fctrl & FCTRL_MPE || sim_filter_unicast(card, f->data, RAL, ADDRESSES, &entry) ||
-			(mcst & 4 && sim_filter_multicast(card, f->data, MTA, mcst));
+			(mcst & MCSTCTRL_MFE && sim_filter_multicast(card, f->data, MTA, mcst));
 	return fctrl & FCTRL_UPE || sim_filter_unicast(card, f->data, RAL, ADDRESSES, &entry);
 }
 
-static bool passes(const struct sim_card *card, const struct sim_frame *f)
+static bool filters_vlans(const struct sim_card *card)
 {
-	if (f->bad_crc || f->length > sim_82599_kind.longest(card))
-		return sim_get(card, FCTRL) & FCTRL_SBP && f->length <= SIM_FRAME - SIM_FCS;
-	if (!passes_address(card, f))
-		return false;
-	return !f->has_vlan || !(sim_get(card, VLNCTRL) & VLNCTRL_VFE) || sim_filter_vlan(card, f->vlan, VFTA);
+	return sim_get(card, VLNCTRL) & VLNCTRL_VFE;
 }
 
 /* --- pools --------------------------------------------------------------------------------------------------------------- */
 
-/* The pools of a VLAN; all of them when no entry names it. */
-static uint64_t vlan_pools(const struct sim_card *card, const struct sim_frame *f)
+/* Two registers that are one set of 64: of pools, or of VLANs. */
+static uint64_t pair(const struct sim_card *card, uint32_t low, uint32_t high)
 {
-	if (!f->has_vlan)
-		return UINT64_MAX;
-	for (uint32_t i = 0; i < POOLS; i++) {
-		uint32_t entry = sim_get(card, PFVLVF + 4 * i);
+	return sim_get(card, low) | (uint64_t)sim_get(card, high) << 32;
+}
 
-		if (entry >> 31 && (entry & 0xfff) == (f->vlan & 0xfffu))
-			return sim_get(card, PFVLVFB + 8 * i) | (uint64_t)sim_get(card, PFVLVFB + 8 * i + 4) << 32;
-	}
-	return 0;
+/* Does an entry of the pools' VLAN table name the frame's VLAN? */
+static bool is_vlan_entry(const struct sim_card *card, const struct sim_frame *f, uint32_t i)
+{
+	uint32_t entry = sim_get(card, PFVLVF + 4 * i);
+
+	return f->has_vlan && entry >> 31 && (entry & 0xfff) == (f->vlan & 0xfffu);
 }
 
 /* Pools whose PFVML2FLT has a bit. */
@@ -61,56 +56,71 @@ static uint64_t pools_with(const struct sim_card *card, uint32_t bit)
 	return pools;
 }
 
-static uint64_t address_pools(const struct sim_card *card, const struct sim_frame *f)
+/* 7.10.3.3, the step on VLAN groups: it is taken only when VLANs are filtered. */
+static uint64_t vlan_pools(const struct sim_card *card, const struct sim_frame *f)
 {
-	uint32_t entry, mcst = sim_get(card, MCSTCTRL);
-	uint64_t pools = 0;
-
-	if (sim_filter_unicast(card, f->data, RAL, ADDRESSES, &entry))
-		pools = sim_get(card, MPSAR + 8 * entry) | (uint64_t)sim_get(card, MPSAR + 8 * entry + 4) << 32;
-	if (is_broadcast(f->data))
-		pools |= pools_with(card, L2_BAM);
-	else if (f->data[0] & 1)
-		pools |= pools_with(card, L2_MPE) |
-			(mcst & 4 && sim_filter_multicast(card, f->data, MTA, mcst) ? pools_with(card, L2_ROMPE) : 0);
-	return pools;
-}
-
-/* Frames mirrored to other pools: PFMRCTL with VPME (of pools), VLME (of VLANs), UPME (all from the wire). source: 7.10.3.8 */
-static uint64_t mirrored(const struct sim_card *card, const struct sim_frame *f, uint64_t pools)
-{
-	uint64_t more = 0;
-
-	for (uint32_t i = 0; i < 4; i++) {
-		uint32_t rule = sim_get(card, PFMRCTL + 4 * i);
-		uint64_t sources = sim_get(card, PFMRVM + 8 * i) | (uint64_t)sim_get(card, PFMRVM + 8 * i + 4) << 32;
-		uint64_t vlans = sim_get(card, PFMRVLAN + 8 * i) | (uint64_t)sim_get(card, PFMRVLAN + 8 * i + 4) << 32;
-		bool hit = (rule & 1 && pools & sources) || rule & 2;
-
-		for (uint32_t v = 0; rule & 8 && f->has_vlan && v < POOLS; v++)
-			hit |= vlans >> v & 1 && sim_get(card, PFVLVF + 4 * v) >> 31 && (sim_get(card, PFVLVF + 4 * v) & 0xfff) == (f->vlan & 0xfffu);
-		if (hit)
-			more |= 1ULL << sim_bits(rule, 8, 6);
-	}
-	return more;
-}
-
-static uint64_t pools_of(const struct sim_card *card, const struct sim_frame *f)
-{
-	uint32_t vt = sim_get(card, PFVTCTL);
-	uint64_t allowed = vlan_pools(card, f), pools = address_pools(card, f) & allowed;
-	bool group = f->data[0] & 1;
-
-	/* Untagged frames go only where AUPE lets them. */
+	if (!filters_vlans(card))
+		return UINT64_MAX;
 	if (!f->has_vlan)
-		pools &= pools_with(card, L2_AUPE);
-	if (pools == 0 && !(vt & 1u << 29) && passes_address(card, f))
-		pools = 1ULL << sim_bits(vt, 7, 6);
-	/* Without replication only one of them gets a group's frame. */
-	if (group && !(vt & 1u << 30) && pools != 0)
-		pools &= ~pools + 1;
-	pools |= mirrored(card, f, pools);
-	return pools & (sim_get(card, PFVFRE) | (uint64_t)sim_get(card, PFVFRE + 4) << 32);
+		return pools_with(card, L2_AUPE);
+	for (uint32_t i = 0; i < POOLS; i++)
+		if (is_vlan_entry(card, f, i))
+			return pair(card, PFVLVFB + 8 * i, PFVLVFB + 8 * i + 4);
+	return 0;
+}
+
+static uint64_t hashed_pools(const struct sim_card *card, const struct sim_frame *f)
+{
+	uint32_t mcst = sim_get(card, MCSTCTRL);
+	bool is_group = f->data[0] & 1;
+
+	if (is_group && !(mcst & MCSTCTRL_MFE))
+		return 0;
+	return sim_filter_multicast(card, f->data, is_group ? MTA : PFUTA, mcst) ? pools_with(card, is_group ? L2_ROMPE : L2_ROPE) : 0;
+}
+
+/* Rule i has its sets in the registers i and i + 4: entries and pools 0 to 31, then 32 to 63.
+ * source: 8.2.3.27.14 to 16 "PF Mirror Rule Control", "PF Mirror Rule VLAN", "PF Mirror Rule Pool" */
+static void read_mirror(const struct sim_card *card, const struct sim_frame *f, uint32_t i, struct sim_mirror *m)
+{
+	uint32_t rule = sim_get(card, PFMRCTL + 4 * i);
+	uint64_t vlans = pair(card, PFMRVLAN + 4 * i, PFMRVLAN + 4 * (i + SIM_MIRRORS));
+
+	*m = (struct sim_mirror){ .pools = rule & MIRROR_POOLS, .uplink = rule & MIRROR_UPLINK, .downlink = rule & MIRROR_DOWNLINK,
+		.vlans = rule & MIRROR_VLANS, .sources = pair(card, PFMRVM + 4 * i, PFMRVM + 4 * (i + SIM_MIRRORS)),
+		.to = sim_bits(rule, 8, 6) };
+	for (uint32_t v = 0; m->vlans && v < POOLS; v++)
+		m->has_vlan |= vlans >> v & 1 && is_vlan_entry(card, f, v);
+}
+
+void sim_82599_pools(const struct sim_card *card, const struct sim_frame *f, struct sim_pools *p)
+{
+	uint32_t vt = sim_get(card, PFVTCTL), entry;
+
+	*p = (struct sim_pools){ .hashed = hashed_pools(card, f), .promiscuous = pools_with(card, L2_MPE),
+		.broadcast = pools_with(card, L2_BAM), .vlan = vlan_pools(card, f), .receives = pair(card, PFVFRE, PFVFRE + 4),
+		.standard = vt & VT_DEFAULT_OFF ? 0 : 1ULL << sim_bits(vt, 7, 6), .passes = passes_address(card, f),
+		.replicates = vt & VT_REPLICATES };
+	if (sim_filter_unicast(card, f->data, RAL, ADDRESSES, &entry))
+		p->address = pair(card, MPSAR + 8 * entry, MPSAR + 8 * entry + 4);
+	for (uint32_t i = 0; i < SIM_MIRRORS; i++)
+		read_mirror(card, f, i, &p->mirror[i]);
+}
+
+/* Queues of a pool: 2, or 4 of 32 pools. */
+static uint32_t queues_log(const struct sim_card *card)
+{
+	return sim_bits(sim_get(card, MRQC), 0, 4) == MRQC_POOLS_32_RSS ? 2 : 1;
+}
+
+/* 8.2.3.10.3 "DMA Tx Switch Control", 8.2.3.27.12 "PF VM VLAN Insert Register", 8.2.3.27.13 "PF VF Anti Spoof Control" */
+void sim_82599_port(const struct sim_card *card, uint32_t queue, struct sim_port *port)
+{
+	uint32_t pool = queue >> queues_log(card), spoof = sim_get(card, PFVFSPOOF + 4 * (pool / 8)) >> pool % 8;
+
+	*port = (struct sim_port){ .pool = pool, .sends = sim_get(card, PFVFTE + 4 * (pool / 32)) >> pool % 32 & 1,
+		.loops = sim_get(card, PFDTXGSWC) & 1, .loops_back = sim_get(card, PFVMTXSW + 4 * (pool / 32)) >> pool % 32 & 1,
+		.checks_mac = spoof & 1, .checks_vlan = spoof >> 8 & 1, .tag = sim_get(card, PFVMVIR + 4 * pool) };
 }
 
 /* --- RSS ------------------------------------------------------------------------------------------------------------------ */
@@ -128,38 +138,38 @@ static void add_queue(struct sim_frame *f, uint32_t queue)
 	f->queue[f->queue_count++] = (uint16_t)queue;
 }
 
-/* Queues of pools: 2 or 4 each, of which RSS may choose one. */
-static void steer_pools(struct sim_card *card, struct sim_frame *f, uint32_t each, bool rss)
+/* Of a pool's queues RSS chooses one, with as many bits of the index as PSRTYPE.RQPL says. source: 8.2.3.7.4 */
+void sim_82599_spread(struct sim_card *card, struct sim_frame *f, uint64_t pools)
 {
-	uint64_t pools = pools_of(card, f);
-	uint32_t index = rss ? rss_index(card, f) : 0;
+	uint32_t log = queues_log(card), index = sim_bits(sim_get(card, MRQC), 0, 4) == MRQC_POOLS_64 ? 0 : rss_index(card, f);
 
-	for (uint32_t i = 0; i < POOLS; i++)
-		if (pools >> i & 1 && i * each < SIM_QUEUES)
-			add_queue(f, i * each + (index & (each - 1)));
+	for (uint32_t i = 0; i < (uint32_t)SIM_QUEUES >> log; i++) {
+		uint32_t bits = sim_bits(sim_get(card, PSRTYPE + 4 * i), 29, 3);
+
+		if (pools >> i & 1)
+			add_queue(f, (i << log) + sim_bits(index, 0, bits < log ? bits : log));
+	}
 }
 
-void sim_82599_steer(struct sim_card *card, struct sim_frame *frame)
+static void steer_pools(struct sim_card *card, struct sim_frame *f)
 {
-	uint32_t mode = sim_get(card, MRQC) & 15;
+	struct sim_pools pools;
 
-	if (!passes(card, frame) && !(mode >= 8 && sim_get(card, PFVTCTL) & 1 && !frame->bad_crc && pools_of(card, frame) != 0))
+	sim_82599_pools(card, f, &pools);
+	sim_82599_spread(card, f, sim_pools_receive(&pools, f));
+}
+
+void sim_82599_steer(struct sim_card *card, struct sim_frame *f)
+{
+	if (f->bad_crc || f->length > sim_82599_kind.longest(card)) {
+		if (sim_get(card, FCTRL) & FCTRL_SBP && f->length <= SIM_FRAME - SIM_FCS)
+			add_queue(f, 0);
 		return;
-	switch (mode) {
-	case 1: case 4: case 5:
-		add_queue(frame, rss_index(card, frame));
-		break;
-	case 8:
-		steer_pools(card, frame, 2, false);
-		break;
-	case 10:
-		steer_pools(card, frame, 4, true);
-		break;
-	case 11:
-		steer_pools(card, frame, 2, true);
-		break;
-	default:
-		add_queue(frame, 0);
-		break;
 	}
+	if (f->has_vlan && filters_vlans(card) && !sim_filter_vlan(card, f->vlan, VFTA))
+		return;
+	if (card->has_pools)
+		steer_pools(card, f);
+	else if (passes_address(card, f))
+		add_queue(f, sim_bits(sim_get(card, MRQC), 0, 4) == MRQC_RSS ? rss_index(card, f) : 0);
 }

@@ -1,11 +1,16 @@
-/* sim_igb -- the registers of the 82576 and the i210 and what they do.
- * source: 82576 datasheet (320961); i210 datasheet (333016) */
+/* sim_igb -- the registers of the 82576, the i350 and the i210 and what they do.
+ * source: 82576 datasheet (320961); i350 datasheet; i210 datasheet (333016) */
 #include "nicsim/sim_igb.h"
 
 #define REG(name, at, stride, count, first, access, reset) { #name, at, stride, count, first, SIM_##access, reset, R_##name },
 #define MORE REG
 #define IGB_QUEUES 16
 static const struct sim_register registers_82576[] = {
+#include "nicsim/sim_igb.def"
+};
+#undef IGB_QUEUES
+#define IGB_QUEUES 8
+static const struct sim_register registers_i350[] = {
 #include "nicsim/sim_igb.def"
 };
 #undef IGB_QUEUES
@@ -53,6 +58,8 @@ static void configure_receive(struct sim_queue *queue)
 		queue->buffer = 2048 >> sim_bits(sim_get(card, RCTL), 16, 2);
 	queue->is_legacy = sim_bits(srrctl, 25, 3) == 0;
 	queue->drops = srrctl >> 31;
+	if (sim_bits(srrctl, 25, 3) > 1)
+		sim_judge(card, SIM_RULE_UNSUPPORTED, "receive queue %u: SRRCTL 0x%08x: headers are not split", queue->number, srrctl);
 	queue->strips_vlan = sim_get(card, CTRL) & CTRL_VME;
 }
 
@@ -108,8 +115,8 @@ static void reset_phy(struct sim_card *card)
 	memset(r, 0, sizeof(phy[0]));
 	r[PHY_CONTROL] = 0x1140;                /* auto-negotiation, full duplex, 1000 */
 	r[PHY_STATUS] = 0x7949;
-	r[PHY_ID1] = card->kind == &sim_i210_kind ? 0x0141 : 0x02a8;
-	r[PHY_ID2] = card->kind == &sim_i210_kind ? 0x0c00 : 0x0391;
+	r[PHY_ID1] = card->kind == &sim_i210_kind ? 0x0141 : card->kind == &sim_i350_kind ? 0x0154 : 0x02a8;
+	r[PHY_ID2] = card->kind == &sim_i210_kind ? 0x0c00 : card->kind == &sim_i350_kind ? 0x03b1 : 0x0391;
 	r[PHY_ADVERTISED] = 0x01e1;
 	r[9] = 0x0300;
 }
@@ -186,13 +193,14 @@ static void write_rctl(struct sim_card *card, uint32_t old, uint32_t value)
 	if (value & RCTL_EN && !(old & RCTL_EN)) {
 		if (!card->was_reset)
 			sim_judge(card, SIM_RULE_NO_RESET, "reception was switched on");
+		sim_igb_mode_check(card);
 		card->off_ns = 0;
 	}
 }
 
 static void written(struct sim_card *card, const struct sim_register *row, uint32_t n, uint32_t at, uint32_t old, uint32_t value)
 {
-	(void)at;
+	sim_igb_mode_written(card, row, n, old, value);
 	switch (row->id) {
 	case R_CTRL:
 		write_ctrl(card, old, value);
@@ -292,16 +300,27 @@ static uint16_t vlan_type(const struct sim_card *card)
 	return (uint16_t)sim_get(card, VET);
 }
 
+static uint32_t rate_window(const struct sim_card *card)
+{
+	return sim_bits(sim_get(card, RTTBCNRM), 0, 11);
+}
+
 #define IGB_KIND \
 	.vendor = 0x8086, .revision = 1, .bar = 128 << 10, .scan = 0x13000, .page_receive = 0xc000, .page_transmit = 0xe000, \
 	.aliases = aliases, .reset = reset, .written = written, .taken = taken, .linked = linked, .links = links, \
-	.steer = sim_igb_steer, .receives = receives, .transmits = transmits, .strips_crc = strips_crc, .longest = longest, \
+	.steer = sim_igb_steer, .pools = sim_igb_pools, .port = sim_igb_port, .spread = sim_igb_spread, \
+	.strips_vlan = sim_igb_strips_vlan, .rate_window = rate_window, .receives = receives, .transmits = transmits, .strips_crc = strips_crc, .longest = longest, \
 	.checks = checks, .vlan_type = vlan_type, .count_receive = sim_igb_count_receive, \
 	.count_transmit = sim_igb_count_transmit, .count_missed = sim_igb_count_missed, .count_queue = sim_igb_count_queue
 
 const struct sim_kind sim_82576_kind = {
 	.name = "82576", .device = 0x10c9, .subsystem = 0xa03c, .queues = 16, .registers = registers_82576,
 	.register_count = sizeof(registers_82576) / sizeof(registers_82576[0]), IGB_KIND
+};
+
+const struct sim_kind sim_i350_kind = {
+	.name = "i350", .device = 0x1521, .subsystem = 0x0001, .queues = 8, .registers = registers_i350,
+	.register_count = sizeof(registers_i350) / sizeof(registers_i350[0]), IGB_KIND
 };
 
 const struct sim_kind sim_i210_kind = {

@@ -1,16 +1,15 @@
-/* sim_igb_steer -- which frames the 82576 and the i210 take, which queues get them, and what is counted.
- * source: 82576 datasheet 7.1.1 "Receive Queues Assignment", 7.1.2 "Packet Filtering", 7.10.3 "Packets Switching (VMDq)", 8.18
- * "Statistics Registers Descriptions" */
+/* sim_igb_steer -- which frames the gigabit cards take, and which queues get them. The 82576 and the i350 have pools.
+ * source: 82576 datasheet 7.1.1 "Receive Queues Assignment", 7.1.2 "Packet Filtering", 7.10.3 "Packets Switching (VMDq) Model" */
 #include "nicsim/sim_igb.h"
 
-enum { RCTL_SBP = 1 << 2, RCTL_UPE = 1 << 3, RCTL_MPE = 1 << 4, RCTL_BAM = 1 << 15, RCTL_VFE = 1 << 18 };
-enum { POOL_AUPE = 1 << 24, POOL_ROMPE = 1 << 25, POOL_BAM = 1 << 27, POOL_MPE = 1 << 28 };
-enum { MODE_RSS = 2, MODE_POOLS = 3, MODE_POOLS_RSS = 5, POOLS = 8 };
+#include "nicsim/sim_pools.h"
 
-static bool is_broadcast(const uint8_t *mac)
-{
-	return (mac[0] & mac[1] & mac[2] & mac[3] & mac[4] & mac[5]) == 0xff;
-}
+enum { RCTL_SBP = 1 << 2, RCTL_UPE = 1 << 3, RCTL_MPE = 1 << 4, RCTL_BAM = 1 << 15, RCTL_VFE = 1 << 18 };
+enum { POOL_LPE = 1 << 16, POOL_RSSE = 1 << 17, POOL_AUPE = 1 << 24, POOL_ROMPE = 1 << 25, POOL_ROPE = 1 << 26, POOL_BAM = 1 << 27,
+	POOL_MPE = 1 << 28, STRIPS_VLAN = 1 << 30 };
+enum { VT_DEFAULT_OFF = 1 << 29, VT_REPLICATES = 1 << 30 };
+enum { MIRROR_POOLS = 1, MIRROR_UPLINK = 2, MIRROR_DOWNLINK = 4, MIRROR_VLANS = 8 };
+enum { POOLS = 8, VLANS = 32, LONGEST = 1518 };
 
 /* An exact address; gives its RAH. */
 static bool has_address(const struct sim_card *card, const uint8_t *mac, uint32_t *rah)
@@ -32,21 +31,12 @@ static bool passes_address(const struct sim_card *card, const struct sim_frame *
 {
 	uint32_t rctl = sim_get(card, RCTL), rah;
 
-	if (is_broadcast(f->data))
+	if (sim_filter_is_broadcast(f->data))
 		return rctl & RCTL_BAM;
 	if (f->data[0] & 1)
 		return rctl & RCTL_MPE || has_address(card, f->data, &rah) ||
 			sim_filter_multicast(card, f->data, MTA, sim_bits(rctl, 12, 2));
 	return rctl & RCTL_UPE || has_address(card, f->data, &rah);
-}
-
-static bool passes(const struct sim_card *card, const struct sim_frame *f)
-{
-	uint32_t rctl = sim_get(card, RCTL);
-
-	if (f->bad_crc || f->length > card->kind->longest(card))
-		return rctl & RCTL_SBP;
-	return passes_address(card, f) && (!f->has_vlan || !(rctl & RCTL_VFE) || sim_filter_vlan(card, f->vlan, VFTA));
 }
 
 /* --- pools ------------------------------------------------------------------------------------------------------------------ */
@@ -61,36 +51,67 @@ static uint32_t pools_with(const struct sim_card *card, uint32_t bit)
 	return pools;
 }
 
-static uint32_t vlan_pools(const struct sim_card *card, const struct sim_frame *f)
+/* Does an entry of the pools' VLAN table name the frame's VLAN? */
+static bool is_vlan_entry(const struct sim_card *card, const struct sim_frame *f, uint32_t i)
 {
+	uint32_t entry = sim_get(card, VLVF + 4 * i);
+
+	return f->has_vlan && entry >> 31 && (entry & 0xfff) == (f->vlan & 0xfffu);
+}
+
+/* The step on VLAN groups: it is taken only when VLANs are filtered. */
+static uint64_t vlan_pools(const struct sim_card *card, const struct sim_frame *f)
+{
+	if (!(sim_get(card, RCTL) & RCTL_VFE))
+		return UINT64_MAX;
 	if (!f->has_vlan)
 		return pools_with(card, POOL_AUPE);
-	for (uint32_t i = 0; i < 32; i++) {
-		uint32_t entry = sim_get(card, VLVF + 4 * i);
-
-		if (entry >> 31 && (entry & 0xfff) == (f->vlan & 0xfffu))
-			return sim_bits(entry, 12, 8);
-	}
+	for (uint32_t i = 0; i < VLANS; i++)
+		if (is_vlan_entry(card, f, i))
+			return sim_bits(sim_get(card, VLVF + 4 * i), 12, POOLS);
 	return 0;
 }
 
-static uint32_t pools_of(const struct sim_card *card, const struct sim_frame *f)
+static uint64_t hashed_pools(const struct sim_card *card, const struct sim_frame *f)
 {
-	uint32_t vt = sim_get(card, VT_CTL), rah = 0, pools = 0;
+	bool is_group = f->data[0] & 1;
 
+	return sim_filter_multicast(card, f->data, is_group ? MTA : UTA, sim_bits(sim_get(card, RCTL), 12, 2)) ?
+		pools_with(card, is_group ? POOL_ROMPE : POOL_ROPE) : 0;
+}
+
+static void read_mirror(const struct sim_card *card, const struct sim_frame *f, uint32_t i, struct sim_mirror *m)
+{
+	uint32_t rule = sim_get(card, VMRCTL + 4 * i), vlans = sim_get(card, VMRVLAN + 4 * i);
+
+	*m = (struct sim_mirror){ .pools = rule & MIRROR_POOLS, .uplink = rule & MIRROR_UPLINK, .downlink = rule & MIRROR_DOWNLINK,
+		.vlans = rule & MIRROR_VLANS, .sources = sim_bits(sim_get(card, VMRVM + 4 * i), 0, POOLS), .to = sim_bits(rule, 8, 3) };
+	for (uint32_t v = 0; m->vlans && v < VLANS; v++)
+		m->has_vlan |= vlans >> v & 1 && is_vlan_entry(card, f, v);
+}
+
+void sim_igb_pools(const struct sim_card *card, const struct sim_frame *f, struct sim_pools *p)
+{
+	uint32_t vt = sim_get(card, VT_CTL), rah = 0;
+
+	*p = (struct sim_pools){ .hashed = hashed_pools(card, f), .promiscuous = pools_with(card, POOL_MPE),
+		.broadcast = pools_with(card, POOL_BAM), .vlan = vlan_pools(card, f), .receives = sim_bits(sim_get(card, VFRE), 0, POOLS),
+		.standard = vt & VT_DEFAULT_OFF ? 0 : 1u << sim_bits(vt, 7, 3), .passes = passes_address(card, f),
+		.replicates = vt & VT_REPLICATES, .standard_unicast = true };
 	if (has_address(card, f->data, &rah))
-		pools = sim_bits(rah, 18, 8);
-	if (is_broadcast(f->data))
-		pools |= pools_with(card, POOL_BAM);
-	else if (f->data[0] & 1)
-		pools |= pools_with(card, POOL_MPE) | (sim_filter_multicast(card, f->data, MTA, sim_bits(sim_get(card, RCTL), 12, 2)) ?
-			pools_with(card, POOL_ROMPE) : 0);
-	pools &= vlan_pools(card, f);
-	if (pools == 0 && !(vt & 1 << 29))
-		pools = 1u << sim_bits(vt, 7, 3);
-	if (f->data[0] & 1 && !(vt & 1 << 30))
-		pools &= ~pools + 1;
-	return pools & sim_get(card, VFRE);
+		p->address = sim_bits(rah, 18, POOLS);
+	for (uint32_t i = 0; i < SIM_MIRRORS; i++)
+		read_mirror(card, f, i, &p->mirror[i]);
+}
+
+/* The 82576 has a pool's bits in DTXSWC, the i350 in TXSWC: who checks addresses, tags, who gets its own frames; bit 31: loopback. */
+void sim_igb_port(const struct sim_card *card, uint32_t queue, struct sim_port *port)
+{
+	uint32_t pool = queue % POOLS, all = sim_get(card, card->kind == &sim_i350_kind ? TXSWC : DTXSWC), bits = all >> pool;
+
+	*port = (struct sim_port){ .pool = pool, .sends = sim_get(card, VFTE) >> pool & 1, .loops = all >> 31,
+		.loops_back = bits >> 16 & 1, .checks_mac = bits & 1, .checks_vlan = bits >> 8 & 1,
+		.tag = sim_get(card, VMVIR + 4 * pool) };
 }
 
 static uint32_t rss_entry(const struct sim_card *card, struct sim_frame *f)
@@ -99,99 +120,52 @@ static uint32_t rss_entry(const struct sim_card *card, struct sim_frame *f)
 	return f->rss_type == 0 ? 0 : ((const uint8_t *)&card->value[RETA / 4])[f->rss_hash & 127];
 }
 
-void sim_igb_steer(struct sim_card *card, struct sim_frame *frame)
+static void add_queue(struct sim_frame *f, uint32_t queue)
 {
-	uint32_t mode = sim_bits(sim_get(card, MRQC), 0, 3), pools, entry = 0;
+	f->queue[f->queue_count++] = (uint16_t)queue;
+}
 
-	if (!passes(card, frame))
-		return;
-	if (mode == MODE_RSS)
-		entry = rss_entry(card, frame) & 15;
-	if (mode != MODE_POOLS && mode != MODE_POOLS_RSS) {
-		frame->queue[0] = (uint16_t)(entry % card->kind->queues);
-		frame->queue_count = 1;
+/* Each pool has a limit of its own; pool n has the queue n and, with RSS, n + 8. source: 8.10.26 "VM Offload Register" */
+void sim_igb_spread(struct sim_card *card, struct sim_frame *f, uint64_t pools)
+{
+	uint32_t second = sim_bits(sim_get(card, MRQC), 0, 3) == MRQC_POOLS_RSS ? rss_entry(card, f) & 1 : 0;
+
+	for (uint32_t i = 0; i < POOLS; i++) {
+		uint32_t vmolr = sim_get(card, VMOLR + 4 * i), limit = vmolr & POOL_LPE ? sim_bits(vmolr, 0, 14) : LONGEST + (f->has_vlan ? 4 : 0);
+
+		if (pools >> i & 1 && f->length + SIM_FCS <= limit)
+			add_queue(f, i + (vmolr & POOL_RSSE ? POOLS * second : 0));
+	}
+}
+
+/* Without pools CTRL.VME decides, with them VMOLR, or DVMOLR of the i350; of replicated frames RPLOLR. source: 7.10.3.8 */
+bool sim_igb_strips_vlan(const struct sim_queue *queue, const struct sim_frame *f)
+{
+	const struct sim_card *card = queue->card;
+
+	if (!card->has_pools)
+		return queue->strips_vlan;
+	if (f->queue_count > 1)
+		return sim_get(card, RPLOLR) & STRIPS_VLAN;
+	return sim_get(card, card->kind == &sim_i350_kind ? DVMOLR + 64 * queue->number : VMOLR + 4 * (queue->number % POOLS)) & STRIPS_VLAN;
+}
+
+void sim_igb_steer(struct sim_card *card, struct sim_frame *f)
+{
+	uint32_t rctl = sim_get(card, RCTL);
+	struct sim_pools pools;
+
+	if (f->bad_crc || f->length > card->kind->longest(card)) {
+		if (rctl & RCTL_SBP)
+			add_queue(f, 0);
 		return;
 	}
-	/* Pool n has the queues n and n + 8. */
-	if (mode == MODE_POOLS_RSS)
-		entry = rss_entry(card, frame) & 1;
-	pools = pools_of(card, frame);
-	for (uint32_t i = 0; i < POOLS; i++)
-		if (pools >> i & 1)
-			frame->queue[frame->queue_count++] = (uint16_t)((i + 8 * entry) % card->kind->queues);
-}
-
-/* --- statistics ----------------------------------------------------------------------------------------------------------------- */
-
-static uint32_t size_class(uint32_t length)
-{
-	static const uint32_t most[] = { 64, 127, 255, 511, 1023 };
-	uint32_t i = 0;
-
-	while (i < 5 && length > most[i])
-		i++;
-	return i;
-}
-
-void sim_igb_count_receive(struct sim_card *card, const struct sim_frame *f)
-{
-	uint32_t length = f->length + SIM_FCS;
-
-	/* These count only while reception is on. */
-	if (!card->kind->receives(card))
+	if (f->has_vlan && rctl & RCTL_VFE && !sim_filter_vlan(card, f->vlan, VFTA))
 		return;
-	sim_count(card, TPR, 1);
-	sim_count64(card, TORL, TORH, length);
-	if (f->bad_crc || f->length > card->kind->longest(card) || length < 64) {
-		sim_count(card, f->bad_crc ? CRCERRS : length < 64 ? RUC : ROC, 1);
-		return;
+	if (card->has_pools) {
+		sim_igb_pools(card, f, &pools);
+		sim_igb_spread(card, f, sim_pools_receive(&pools, f));
+	} else if (passes_address(card, f)) {
+		add_queue(f, sim_bits(sim_get(card, MRQC), 0, 3) == MRQC_RSS ? (rss_entry(card, f) & 15) % card->kind->queues : 0);
 	}
-	if (f->queue_count == 0)
-		return;
-	sim_count(card, PRC + 4 * size_class(length), 1);
-	sim_count(card, GPRC, 1);
-	sim_count64(card, GORCL, GORCH, length);
-	sim_count(card, RPTHC, 1);
-	sim_count64(card, HGORCL, HGORCH, length);
-	if (is_broadcast(f->data))
-		sim_count(card, BPRC, 1);
-	else if (f->data[0] & 1)
-		sim_count(card, MPRC, 1);
-}
-
-void sim_igb_count_transmit(struct sim_card *card, const uint8_t *data, uint32_t length)
-{
-	uint32_t bytes = length + SIM_FCS;
-
-	sim_count(card, TPT, 1);
-	sim_count(card, GPTC, 1);
-	sim_count(card, HGPTC, 1);
-	sim_count64(card, GOTCL, GOTCH, bytes);
-	sim_count64(card, TOTL, TOTH, bytes);
-	sim_count64(card, HGOTCL, HGOTCH, bytes);
-	sim_count(card, PTC + 4 * size_class(bytes), 1);
-	if (is_broadcast(data))
-		sim_count(card, BPTC, 1);
-	else if (data[0] & 1)
-		sim_count(card, MPTC, 1);
-}
-
-void sim_igb_count_queue(struct sim_card *card, const struct sim_queue *queue, uint32_t length)
-{
-	uint32_t at = 256u * queue->number;
-
-	if (queue->number >= 4)
-		return;
-	sim_count(card, (queue->is_transmit ? PQGPTC : PQGPRC) + at, 1);
-	sim_count(card, (queue->is_transmit ? PQGOTC : PQGORC) + at, length);
-}
-
-/* Without Drop_En the packet buffer fills up and frames are missed; the queue's counter tells those that were dropped for it. */
-void sim_igb_count_missed(struct sim_card *card, struct sim_queue *queue)
-{
-	if (queue->drops)
-		sim_count(card, RQDPC + 64 * queue->number, 1);
-	else
-		sim_count(card, MPC, 1);
-	sim_count(card, RNBC, !queue->drops);
 }

@@ -45,7 +45,8 @@ static void report_card(const struct sim_card *card, FILE *out)
 	const struct { const char *name; uint64_t value; } rows[] = {
 		{ "received", c->received }, { "sent", c->sent }, { "filtered", c->filtered }, { "no-descriptor", c->no_descriptor },
 		{ "no-queue", c->no_queue }, { "not-ready", c->not_ready }, { "crc-error", c->crc_errors },
-		{ "length-error", c->length_errors }, { "send-lost", c->send_lost }, { "register-reads", c->reads },
+		{ "length-error", c->length_errors }, { "send-lost", c->send_lost }, { "looped", c->looped },
+		{ "spoofed", c->spoofed }, { "paced", c->paced }, { "register-reads", c->reads },
 		{ "register-writes", c->writes },
 	};
 

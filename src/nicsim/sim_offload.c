@@ -3,9 +3,8 @@
 #include "nicsim/sim_offload.h"
 
 #include "lib/lib.h"
-#include "nicsim/sim_wire.h"
 
-enum { IPV4 = 1 << 10, L4T_TCP = 1, L4T_SCTP = 2, FIN_PSH = 0x09, CWR = 0x80, PADDED = 60 };
+enum { SNAP = 1 << 9, IPV4 = 1 << 10, L4T_TCP = 1, L4T_SCTP = 2, IP_SCTP = 132, FIN_PSH = 0x09, CWR = 0x80, PADDED = 60 };
 
 static void write16(uint8_t *at, uint32_t value)
 {
@@ -31,34 +30,49 @@ static void send_tagged(const struct sim_offload *o, uint8_t *data, uint32_t len
 		memset(data + length, 0, PADDED - length);
 		length = PADDED;
 	}
-	sim_wire_send(o->card, data, length);
+	sim_transmit_frame(o->card, o->queue, data, length);
 }
 
-/* Where headers begin, as the context says. fails: false after a violation */
+/* What is wrong with the headers, as the context says where they are; NULL: nothing. */
+static const char *find_fault(const struct sim_offload *o, const uint8_t *data, uint32_t length)
+{
+	static const int protocols[] = { IP_UDP, IP_TCP, IP_SCTP, -1 };
+	const struct sim_context *c = o->context;
+	bool is_ipv4 = c->flags & IPV4, has_l4 = o->l4 || o->segments;
+	uint32_t least = has_l4 ? 8 : 0;
+	const uint8_t *ip = data + c->mac_length;
+	uint8_t transport;
+
+	if (c->mac_length < 14 || c->ip_length < (is_ipv4 ? 20 : 40) || c->mac_length + c->ip_length + least > length)
+		return "MACLEN and IPLEN do not fit the packet";
+	if (!(c->flags & SNAP) && bytes_read16(ip - 2) != (is_ipv4 ? ETHERNET_IPV4 : ETHERNET_IPV6))
+		return "MACLEN does not lead to the IP header that the context names";
+	if (ip[0] >> 4 != (is_ipv4 ? 4 : 6))
+		return "the context says another version of IP";
+	if (is_ipv4 && (ip[0] & 15) * 4 != c->ip_length)
+		return "IPLEN is not the length of the IPv4 header";
+	if (o->ip && !is_ipv4)
+		return "IXSM with IPv6, which has no checksum";
+	if (!has_l4)
+		return NULL;
+	if (is_ipv4 && bytes_read16(ip + 6) & 0x3fff)
+		return "a fragment has no transport checksum of its own";
+	transport = ip[9];
+	if (!is_ipv4 && ipv6_transport(ip, length - c->mac_length, &transport) != c->ip_length)
+		return "IPLEN does not lead to a transport header";
+	return transport != protocols[sim_bits(c->flags, 11, 2)] ? "the context says another transport" : NULL;
+}
+
+/* Where headers begin. fails: false after a violation */
 static bool places(const struct sim_offload *o, const uint8_t *data, uint32_t length, uint32_t *ip, uint32_t *l4)
 {
-	const struct sim_context *c = o->context;
-	uint32_t type = sim_bits(c->flags, 11, 2);
+	const char *fault = find_fault(o, data, length);
 
-	*ip = c->mac_length;
-	*l4 = *ip + c->ip_length;
-	if (c->mac_length < 14 || c->ip_length < 20 || *l4 + (o->l4 || o->segments ? 8 : 0) > length) {
-		wrong(o, "MACLEN and IPLEN do not fit the packet");
-		return false;
-	}
-	if (data[*ip] >> 4 != (c->flags & IPV4 ? 4 : 6)) {
-		wrong(o, "the context says another version of IP");
-		return false;
-	}
-	if (c->flags & IPV4 && (data[*ip] & 15) * 4 != c->ip_length) {
-		wrong(o, "IPLEN is not the length of the IPv4 header");
-		return false;
-	}
-	if ((o->l4 || o->segments) && c->flags & IPV4 && data[*ip + 9] != (type == L4T_TCP ? IP_TCP : type == L4T_SCTP ? 132 : IP_UDP)) {
-		wrong(o, "the context says another transport");
-		return false;
-	}
-	return true;
+	*ip = o->context->mac_length;
+	*l4 = *ip + o->context->ip_length;
+	if (fault != NULL)
+		wrong(o, fault);
+	return fault == NULL;
 }
 
 /* The IPv4 header's checksum; its field must be zero, as it is part of the sum. */
@@ -73,13 +87,53 @@ static void insert_ip(const struct sim_offload *o, uint8_t *ip, uint32_t header)
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
 
-/* A transport checksum over a field that holds the pseudo header's sum. */
-static void insert_l4(const struct sim_offload *o, uint8_t *data, uint32_t length, uint32_t l4)
+/* CRC32c, least bit first. source: RFC 9260, appendix A "CRC32c Checksum Calculation" */
+static uint32_t crc32c(const uint8_t *data, uint32_t length)
 {
-	bool is_tcp = sim_bits(o->context->flags, 11, 2) == L4T_TCP;
+	uint32_t crc = UINT32_MAX;
 
-	if (!checksum_complete(data, length, l4, is_tcp ? 16 : 6))
+	for (uint32_t i = 0; i < length; i++) {
+		crc ^= data[i];
+		for (uint32_t bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+static void insert_sctp(const struct sim_offload *o, uint8_t *l4, uint32_t length)
+{
+	uint32_t crc;
+
+	if (length < 12) {
 		wrong(o, "the transport header is cut off");
+		return;
+	}
+	memset(l4 + 8, 0, sizeof(crc));
+	crc = crc32c(l4, length);
+	memcpy(l4 + 8, &crc, sizeof(crc));
+}
+
+/* A transport checksum, over a field in which the driver has put the sum of the pseudo header: it does not come out right else. */
+static void insert_l4(const struct sim_offload *o, uint8_t *data, uint32_t length, uint32_t ip, uint32_t l4)
+{
+	uint32_t type = sim_bits(o->context->flags, 11, 2);
+	bool is_ipv4 = o->context->flags & IPV4;
+	uint64_t pseudo;
+
+	if (type == L4T_SCTP) {
+		insert_sctp(o, data + l4, length - l4);
+		return;
+	}
+	if (length - l4 < (type == L4T_TCP ? TCP_HEADER : UDP_HEADER)) {
+		wrong(o, "the transport header is cut off");
+		return;
+	}
+	(void)checksum_complete(data, length, l4, type == L4T_TCP ? 16 : 6);
+	/* Of the whole IP packet; padding behind it is zero. */
+	pseudo = checksum_pseudo(data + ip + (is_ipv4 ? 12 : 8), is_ipv4 ? 8 : 32, type == L4T_TCP ? IP_TCP : IP_UDP,
+		(is_ipv4 ? bytes_read16(data + ip + 2) : bytes_read16(data + ip + 4) + 40u) - (l4 - ip));
+	if (checksum_finish(checksum_add(pseudo, data + l4, length - l4)) != 0)
+		wrong(o, "the transport checksum's field did not hold the sum of the pseudo header");
 }
 
 /* --- segmentation ------------------------------------------------------------------------------------------------------- */
@@ -161,7 +215,7 @@ void sim_offload_send(const struct sim_offload *o, uint8_t *data, uint32_t lengt
 		send_tagged(o, data, length);
 		return;
 	}
-	if (!o->context->valid) {
+	if (o->needs_context && !o->context->valid) {
 		sim_judge(o->card, SIM_RULE_NO_CONTEXT, "transmit queue %u", o->queue);
 		return;
 	}
@@ -174,6 +228,6 @@ void sim_offload_send(const struct sim_offload *o, uint8_t *data, uint32_t lengt
 	if (o->ip && o->context->flags & IPV4)
 		insert_ip(o, data + ip, l4 - ip);
 	if (o->l4)
-		insert_l4(o, data, length, l4);
+		insert_l4(o, data, length, ip, l4);
 	send_tagged(o, data, length);
 }

@@ -6,6 +6,7 @@ struct sim_offload {
 	struct sim_card *card;
 	uint16_t queue;
 	const struct sim_context *context;      /* NULL: a legacy descriptor */
+	bool needs_context;             /* the descriptor asks for something of it */
 	bool tags, ip, l4, segments;    /* insert a VLAN tag, the IPv4 checksum, the transport's; cut it */
 	bool sums;                      /* legacy: a checksum from sum_start to the end, at sum_at */
 	uint16_t vlan, vlan_type, sum_start, sum_at;

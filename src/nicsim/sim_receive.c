@@ -11,7 +11,7 @@ enum { DESCRIPTOR = 16, GIVEN_SLOTS = 1 << 17, WAIT_NS = 1000000000, ACCESSES = 
 enum { DD = 1, EOP = 2, VP = 8, UDPCS = 16, L4CS = 32, IPCS = 64, PIF = 128 };
 enum { LEGACY_RXE = 1, LEGACY_L4E = 64, LEGACY_IPE = 128 };
 /* Advanced: the extended error's bits in the word of status and errors; source: 7.1.6.2 */
-enum { UDPV = 1 << 10, RXE = 1 << 29, L4E = 1 << 30 };
+enum { UDPV = 1 << 10, LB = 1 << 18, RXE = 1 << 29, L4E = 1 << 30 };
 #define IPE (1U << 31)
 /* Packet types, from bit 4 of the first word. */
 enum { TYPE_IPV4 = 1 << 4, TYPE_IPV4E = 1 << 5, TYPE_IPV6 = 1 << 6, TYPE_IPV6E = 1 << 7, TYPE_TCP = 1 << 8, TYPE_UDP = 1 << 9, TYPE_SCTP = 1 << 10 };
@@ -155,7 +155,7 @@ static void write_advanced(uint64_t *d, const struct sim_frame *f, uint32_t stat
 	uint64_t word = DD;
 
 	if (last)
-		word |= EOP | status | (f->bad_crc ? RXE : 0) | (f->l4_bad ? L4E : 0) | (f->ip_bad ? IPE : 0) | (uint64_t)vlan << 48;
+		word |= EOP | status | (f->is_own ? LB : 0) | (f->bad_crc ? RXE : 0) | (f->l4_bad ? L4E : 0) | (f->ip_bad ? IPE : 0) | (uint64_t)vlan << 48;
 	word |= (uint64_t)length << 32;
 	__atomic_store_n(&d[0], last ? first : 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&d[1], word, __ATOMIC_RELEASE);
@@ -271,11 +271,12 @@ static uint32_t shape(const struct sim_card *card, const struct sim_frame *f, bo
 static void deliver_all(struct sim_card *card, struct sim_frame *f)
 {
 	static uint8_t copy[SIM_FRAME + 64];
+	const struct sim_kind *kind = card->kind;
 	bool any = false;
 
 	for (uint32_t i = 0; i < f->queue_count; i++) {
 		struct sim_queue *queue = &card->receive[f->queue[i]];
-		bool strip = queue->strips_vlan && f->has_vlan;
+		bool strip = f->has_vlan && (kind->strips_vlan != NULL ? kind->strips_vlan(queue, f) : queue->strips_vlan);
 		const uint8_t *data;
 		uint32_t length;
 
@@ -286,6 +287,15 @@ static void deliver_all(struct sim_card *card, struct sim_frame *f)
 		deliver(queue, f, data, length, strip);
 	}
 	card->counts.no_queue += !any;
+}
+
+void sim_receive_own(struct sim_card *card, struct sim_frame *frame)
+{
+	if (!card->kind->receives(card))
+		return;
+	frame->is_own = true;
+	card->counts.looped++;
+	deliver_all(card, frame);
 }
 
 /* Frames come while reception is off: that is no fault of the driver's while it starts, but it is when it has given buffers

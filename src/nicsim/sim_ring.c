@@ -57,6 +57,8 @@ static void enable(struct sim_queue *queue)
 	queue->tail_moved = false;
 	queue->waiting_ns = 0;
 	queue->unreported = 0;
+	/* What contexts hold now is not promised: the driver has to give them again. */
+	queue->context[0].valid = queue->context[1].valid = false;
 	check_ring(queue, bytes);
 	queue->base &= ~(uint64_t)127;
 	if (!card->was_reset)

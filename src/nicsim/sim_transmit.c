@@ -1,33 +1,13 @@
 /* sim_transmit -- descriptors of transmit queues into frames.
  * source: 82599 datasheet 7.2.3 "Transmit Descriptors" with its sections on legacy and advanced descriptors and on write-back */
-#include "nicsim/sim.h"
+#include "nicsim/sim_send.h"
 
-#include "nicsim/sim_offload.h"
+#include "nicsim/sim_rate.h"
 #include "nicsim/sim_wire.h"
 
-enum {
-	DESCRIPTOR = 16, PARTS = 40,    /* descriptors of one packet, at most: 7.2.1.1 "Transmit Storage in System Memory" */
-	SHORTEST = 17,                  /* 7.2.1.1: bytes of a packet before padding */
-	PADDED = 60,
-	AHEAD = 4                       /* descriptors */
-};
-
-/* DCMD, bits 24 to 31 of the second half's first word, in both formats. */
-enum { EOP = 1 << 24, IFCS = 1 << 25, IC = 1 << 26, RS = 1 << 27, DEXT = 1 << 29, VLE = 1 << 30 };
-#define TSE (1U << 31)
+enum { DESCRIPTOR = 16, AHEAD = 4 };    /* AHEAD: descriptors */
 enum { TYPE_CONTEXT = 2, TYPE_DATA = 3 };
-enum { IXSM = 1, TXSM = 2 };            /* POPTS */
 #define STATUS_DD (1ULL << 32)
-
-/* A packet as its descriptors say it. */
-struct assembly {
-	struct sim_queue *queue;
-	uint32_t begin, end, count;     /* descriptors, without contexts before it */
-	uint32_t length;
-	bool is_legacy, reports, broken;
-	uint32_t first_command, last_command, high;     /* words; high: the second half's upper word of the first descriptor */
-	struct { uint64_t address; uint32_t length; } part[PARTS];
-};
 
 static uint32_t next(const struct sim_queue *queue, uint32_t i)
 {
@@ -41,7 +21,7 @@ static uint64_t *descriptor(struct sim_queue *queue, uint32_t i)
 
 static bool is_context(const uint64_t *d)
 {
-	return (uint32_t)d[1] & DEXT && sim_bits((uint32_t)d[1], 20, 4) == TYPE_CONTEXT;
+	return (uint32_t)d[1] & SIM_DEXT && sim_bits((uint32_t)d[1], 20, 4) == TYPE_CONTEXT;
 }
 
 /* source: 7.2.3.2.3 "Advanced Transmit Context Descriptor" */
@@ -49,6 +29,9 @@ static void load_context(struct sim_queue *queue, const uint64_t *d)
 {
 	uint32_t high = (uint32_t)(d[1] >> 32);
 
+	if (sim_bits(high, 4, 3) > 1)
+		sim_judge(queue->card, SIM_RULE_NO_CONTEXT, "transmit queue %u: a queue has the contexts 0 and 1, not %u", queue->number,
+			sim_bits(high, 4, 3));
 	queue->context[sim_bits(high, 4, 1)] = (struct sim_context){
 		.valid = true, .vlan = (uint16_t)(d[0] >> 16), .mac_length = (uint16_t)sim_bits((uint32_t)d[0], 9, 7),
 		.ip_length = (uint16_t)sim_bits((uint32_t)d[0], 0, 9), .mss = (uint16_t)(high >> 16),
@@ -70,7 +53,7 @@ static void report(struct sim_queue *queue, uint32_t i)
 		uint32_t head = next(queue, i);
 
 		sim_dma_write(card, queue->write_back, &head, sizeof(head), "the head's write-back");
-	} else if ((uint32_t)d[1] & DEXT) {
+	} else if ((uint32_t)d[1] & SIM_DEXT) {
 		__atomic_store_n(&d[0], 0, __ATOMIC_RELAXED);
 		__atomic_store_n(&d[1], STATUS_DD, __ATOMIC_RELEASE);
 	} else {
@@ -88,7 +71,7 @@ static void complete(struct sim_queue *queue, uint32_t end)
 
 		if (queue->hash_count > i)
 			queue->due_ns[i] = 0;
-		if (d != NULL && (uint32_t)d[1] & RS && !is_context(d)) {
+		if (d != NULL && (uint32_t)d[1] & SIM_RS && !is_context(d)) {
 			queue->unreported = 0;
 			report(queue, i);
 		} else if (++queue->unreported == queue->count / 2 + 1) {
@@ -161,11 +144,11 @@ static void check_unchanged(struct sim_queue *queue, uint32_t i, const uint64_t 
 
 /* --- assembling a packet ---------------------------------------------------------------------------------------------------- */
 
-static void add_part(struct assembly *a, uint32_t i, const uint64_t *d)
+static void add_part(struct sim_packet *a, uint32_t i, const uint64_t *d)
 {
 	struct sim_card *card = a->queue->card;
 	uint32_t word = (uint32_t)d[1], length = word & 0xffff;
-	bool is_legacy = !(word & DEXT);
+	bool is_legacy = !(word & SIM_DEXT);
 
 	if (a->count == 0) {
 		a->begin = i;
@@ -185,7 +168,7 @@ static void add_part(struct assembly *a, uint32_t i, const uint64_t *d)
 	a->count++;
 	a->end = next(a->queue, i);
 	check_unchanged(a->queue, i, d);
-	if (length == 0 || a->count > PARTS)
+	if (length == 0 || a->count > SIM_PARTS)
 		return;
 	a->part[a->count - 1].address = d[0];
 	a->part[a->count - 1].length = length;
@@ -194,7 +177,7 @@ static void add_part(struct assembly *a, uint32_t i, const uint64_t *d)
 
 /* Collect the descriptors of the packet at the head, up to EOP.
  *   gives: false when it is not whole, or not due */
-static bool assemble(struct sim_queue *queue, struct assembly *a)
+static bool assemble(struct sim_queue *queue, struct sim_packet *a)
 {
 	a->queue = queue;
 	a->count = a->length = 0;
@@ -214,126 +197,18 @@ static bool assemble(struct sim_queue *queue, struct assembly *a)
 				complete(queue, next(queue, i));
 			continue;
 		}
-		if (a->count < PARTS)
+		if (a->count < SIM_PARTS)
 			a->part[a->count].length = 0;
 		add_part(a, i, d);
-		if ((uint32_t)d[1] & EOP)
+		if ((uint32_t)d[1] & SIM_EOP)
 			return true;
-		if (a->count > PARTS || a->length > 65536 * 4) {
+		if (a->count > SIM_PARTS || a->length > 65536 * 4) {
 			sim_judge(queue->card, SIM_RULE_NO_EOP, "transmit queue %u: %u descriptors without EOP", queue->number, a->count);
 			a->broken = true;
 			return true;
 		}
 	}
 	return false;
-}
-
-/* The data of a packet, in one piece.
- *   gives: where it lies, which is `buffer` when it had to be put together or will be changed; NULL after a violation */
-static const uint8_t *gather(const struct assembly *a, uint8_t *buffer, bool changes)
-{
-	struct sim_card *card = a->queue->card;
-	uint32_t length = 0;
-
-	if (a->count == 1 && !changes && a->part[0].address % SIM_PAGE + a->length <= SIM_PAGE && a->length >= PADDED)
-		return sim_dma(card, a->part[0].address, a->length, "a transmit buffer");
-	for (uint32_t i = 0; i < a->count; i++) {
-		if (!sim_dma_read(card, a->part[i].address, buffer + length, a->part[i].length, "a transmit buffer"))
-			return NULL;
-		length += a->part[i].length;
-	}
-	return buffer;
-}
-
-/* Judge the lengths. gives: false when it cannot be sent */
-static bool check_packet(const struct assembly *a)
-{
-	struct sim_card *card = a->queue->card;
-	uint32_t payload = a->high >> 14;
-	bool segments = !a->is_legacy && a->first_command & TSE;
-
-	if (a->broken)
-		return false;
-	if (!a->is_legacy && !segments && payload != a->length)
-		sim_judge(card, SIM_RULE_PAYLEN, "transmit queue %u: PAYLEN %u, %u bytes", a->queue->number, payload, a->length);
-	if (a->length < SHORTEST) {
-		sim_judge(card, SIM_RULE_TOO_SHORT, "transmit queue %u: %u bytes", a->queue->number, a->length);
-		return false;
-	}
-	if (!segments && a->length > SIM_FRAME - SIM_FCS) {
-		sim_judge(card, SIM_RULE_TOO_LONG, "transmit queue %u: %u bytes", a->queue->number, a->length);
-		return false;
-	}
-	return true;
-}
-
-/* Without IFCS the driver has put an FCS of its own behind the data. gives: the length without it */
-static uint32_t check_fcs(const struct assembly *a, const uint8_t *data, uint32_t length)
-{
-	uint32_t fcs;
-
-	if ((a->first_command | a->last_command) & IFCS)
-		return length;
-	memcpy(&fcs, data + length - SIM_FCS, SIM_FCS);
-	if (sim_parse_crc(data, length - SIM_FCS) == fcs)
-		return length - SIM_FCS;
-	sim_judge(a->queue->card, SIM_RULE_NO_IFCS, "transmit queue %u: %u bytes", a->queue->number, length);
-	return 0;
-}
-
-/* The work that the descriptors ask for. */
-static void describe_offload(const struct assembly *a, struct sim_offload *offload)
-{
-	struct sim_card *card = a->queue->card;
-	uint32_t options = sim_bits(a->high, 8, 6);
-
-	*offload = (struct sim_offload){ .card = card, .queue = a->queue->number, .vlan_type = card->kind->vlan_type(card) };
-	if (a->is_legacy) {
-		offload->tags = a->last_command & VLE;
-		offload->vlan = (uint16_t)(a->high >> 16);
-		offload->sums = a->last_command & IC;
-		offload->sum_start = (uint16_t)sim_bits(a->high, 8, 8);
-		offload->sum_at = (uint16_t)sim_bits(a->first_command, 16, 8);
-		return;
-	}
-	offload->context = &a->queue->context[sim_bits(a->high, 4, 1)];
-	offload->tags = a->first_command & VLE;
-	offload->vlan = offload->context->vlan;
-	offload->ip = options & IXSM;
-	offload->l4 = options & TXSM;
-	offload->segments = a->first_command & TSE;
-	offload->payload = a->high >> 14;
-}
-
-/* One packet onto the wire. */
-static void send_packet(const struct assembly *a)
-{
-	static uint8_t buffer[65536 * 4 + 65536 + 64];
-	struct sim_card *card = a->queue->card;
-	struct sim_offload offload;
-	uint32_t length = a->length;
-	const uint8_t *data;
-	bool changes;
-
-	if (!check_packet(a))
-		return;
-	describe_offload(a, &offload);
-	changes = offload.tags || offload.ip || offload.l4 || offload.sums || offload.segments;
-	data = gather(a, buffer, changes);
-	if (data == NULL)
-		return;
-	if (changes) {
-		sim_offload_send(&offload, buffer, length);
-		return;
-	}
-	length = check_fcs(a, data, length);
-	if (length == 0)
-		return;
-	if (length < PADDED) {
-		memset(buffer + length, 0, PADDED - length);
-		length = PADDED;
-	}
-	sim_wire_send(card, data, length);
 }
 
 /* The driver's processor has written what comes next: ask for it in good time. */
@@ -349,12 +224,13 @@ static void prefetch(const struct sim_queue *queue)
 
 static bool send_queue(struct sim_queue *queue, uint32_t budget)
 {
-	static struct assembly a;
+	static struct sim_packet a;
 	uint32_t sent = 0;
 
-	while (sent < budget && queue->head != queue->tail && sim_wire_takes(queue->card) && assemble(queue, &a)) {
+	while (sent < budget && queue->head != queue->tail && sim_wire_takes(queue->card) && sim_rate_allows(queue) && assemble(queue, &a)) {
 		prefetch(queue);
-		send_packet(&a);
+		sim_send(&a);
+		sim_rate_sent(queue, a.length);
 		queue->packets++;
 		queue->bytes += a.length;
 		queue->card->kind->count_queue(queue->card, queue, a.length);
@@ -387,7 +263,7 @@ void sim_transmit_end(struct sim_card *card)
 		const uint64_t *d = queue->enabled && queue->head != queue->tail && queue->count > 0 && !card->faults.transmit_hangs ?
 			descriptor(queue, last) : NULL;
 
-		if (d != NULL && !((uint32_t)d[1] & EOP) && is_due(queue, last))
+		if (d != NULL && !((uint32_t)d[1] & SIM_EOP) && is_due(queue, last))
 			sim_judge(card, SIM_RULE_NO_EOP, "transmit queue %u: the last descriptor, %u", queue->number, last);
 	}
 }

@@ -43,6 +43,8 @@ function TestNicsim:testOffloads()
   forward("--traffic count=200,size=64-1514,vlan=5", "vlan", 2, 200)
   forward("--traffic count=200,size=64-1514,vlan=5", "vlan legacy", 2, 200)
   forward("--traffic count=200,size=60-1514", "offload", 2, 200)
+  forward("--traffic count=200,size=60-1514,vlan=5", "vlan sums", 2, 200)
+  forward("--traffic count=200,size=90-1514,ipv6,tcp", "sums", 2, 200)
 end
 
 function TestNicsim:testGigabitCards()
@@ -122,6 +124,13 @@ local mistakes = {
   { "mixed", "mixed-descriptors", "", "jumbo", "3000" },
   { "wrong-type", "mixed-descriptors" },
   { "no-context", "no-context" },
+  { "context-index", "no-context", "", "offload" },
+  { "wrong-maclen", "bad-offload", "", "offload" },
+  { "wrong-iplen", "bad-offload", "", "offload" },
+  { "wrong-transport", "bad-offload", "", "sums" },
+  { "old-checksum", "bad-offload", "", "offload" },
+  { "no-pseudo", "bad-offload", "", "sums" },
+  { "no-ifcs", "no-fcs", "", "sums" },
   { "write-back-misaligned", "head-write-back", "", "write-back" },
   { "no-semaphore", "semaphore" },
 }

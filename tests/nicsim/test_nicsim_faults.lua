@@ -163,7 +163,7 @@ end
 
 function TestFaults:testWrongOptions()
   for options, message in pairs({
-    ["--cards 82598"] = "there is no model of a card '82598', only of 82599, 82576 and i210",
+    ["--cards 82598"] = "there is no model of a card '82598', only of 82599, 82576, i350 and i210",
     ["--cards 82599,82599,82599,82599,82599,82599,82599,82599,82599"] = "there can be 8 cards at most",
     ["--wire joined --cards 82599"] = "card 0 has no neighbour to be joined with",
     ["--wire none,none,none"] = "--wire names more wires than there are cards",

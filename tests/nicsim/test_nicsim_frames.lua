@@ -14,54 +14,9 @@ TestFrames = {}
 
 function TestFrames:setUp() if lacks then lu.skip(lacks) end end
 
-local MAC = "\2\0\0\x5a\0\0"
+local MAC, ip4, ip6, l4, ethernet = nicsim.MAC, nicsim.ip4, nicsim.ip6, nicsim.l4, nicsim.ethernet
 
--- An IPv4 or IPv6 packet with its transport header, checksums right.
-local function ip4(protocol, src, dst, payload, fragment)
-  local head = "\x45\0" .. u16(20 + #payload) .. "\0\1" .. u16(fragment or 0) .. "\64" .. string.char(protocol)
-  return head .. u16(0xffff - frames.sum(head .. src .. dst)) .. src .. dst .. payload
-end
-
-local function ip6(protocol, src, dst, payload)
-  return "\x60\0\0\0" .. u16(#payload) .. string.char(protocol) .. "\64" .. src .. dst .. payload
-end
-
-local function l4(protocol, src, dst, sport, dport, data)
-  local length = (protocol == 6 and 20 or 8) + #data
-  local pseudo = src .. dst .. u16(0) .. u16(protocol) .. u16(0) .. u16(length)
-  if protocol == 6 then
-    local head, tail = u16(sport) .. u16(dport) .. ("\0"):rep(8) .. "\x50\x10\16\0", "\0\0" .. data
-    return head .. u16(0xffff - frames.sum(pseudo .. head .. "\0\0" .. tail)) .. tail
-  end
-  local head = u16(sport) .. u16(dport) .. u16(length)
-  return head .. u16(0xffff - frames.sum(pseudo .. head .. "\0\0" .. data)) .. data
-end
-
-local function ethernet(dst, type, payload, tag)
-  local frame = dst .. "\2\0\0\0\0\1" .. (tag and "\x81\0" .. u16(tag) or "") .. type .. payload
-  return frame .. ("\0"):rep(60 - #frame)
-end
-
--- Bring frames to one card whose driver shows descriptors; gives its lines, and all output.
-local function show(list, arguments, options, count)
-  local packets = {}
-  for i, data in ipairs(list) do packets[i] = { data = data } end
-  support.write(folder .. "/in.pcap", capture.pcap(packets))
-  local text, code = nicsim.run(("--cards 82599 --wire %s/in.pcap %s"):format(folder, options or ""),
-    driver, ("1 %d show %s"):format(count or #list, arguments or ""))
-  lu.assertEquals(code, 0, text)
-  lu.assertStrContains(text, "nicsim: no violation")
-  local lines = {}
-  for line in text:gmatch("queue [^\n]+") do
-    lines[#lines + 1] = {
-      queue = tonumber(line:match("queue (%d+)")), length = tonumber(line:match("length (%d+)")),
-      vlan = tonumber(line:match("vlan (%x+)"), 16), hash = line:match("hash (%x+)"), rss = tonumber(line:match("rss (%x+)"), 16),
-      status = tonumber(line:match("status (%x+)"), 16), errors = tonumber(line:match("errors (%x+)"), 16),
-      type = tonumber(line:match("type (%x+)"), 16),
-    }
-  end
-  return lines, text
-end
+local function show(list, ...) return nicsim.show(folder, driver, list, ...) end
 
 local function addresses(a, b, c, d, e, f, g, h) return string.char(a, b, c, d), string.char(e, f, g, h) end
 
@@ -137,16 +92,41 @@ function TestFrames:testWhatDescriptorsSay()
   end
 end
 
-function TestFrames:testAddressFilterAndPools()
-  local second, all = "\2\0\0\0\0\x11", ("\255"):rep(6)
-  local list = {
-    ethernet(MAC, "\x88\xb5", "a"), ethernet(second, "\x88\xb5", "b"), ethernet(second, "\x88\xb5", "c", 5),
-    ethernet(second, "\x88\xb5", "d", 6), ethernet(all, "\x88\xb5", "e"),
-  }
-  local found = {}
-  for _, line in ipairs(show(list, "pools queues=5", "", 9)) do found[line.queue] = (found[line.queue] or 0) + 1 end
-  -- Pool 0: a, d (a VLAN of nobody), e. Pool 1: b, c, e; the mirror in pool 2 has the same. Queues are two a pool.
-  lu.assertEquals(found, { [0] = 3, [2] = 3, [4] = 3 })
+-- The CRC32c of a text, one bit after the other.
+local function crc32c(text)
+  local crc = 0xffffffff
+  for i = 1, #text do
+    crc = bit.bxor(crc, text:byte(i))
+    for _ = 1, 8 do crc = bit.bxor(bit.rshift(crc, 1), bit.band(crc, 1) == 1 and 0x82f63b78 or 0) end
+  end
+  crc = bit.bnot(crc)
+  return string.char(bit.band(crc, 255), bit.band(bit.rshift(crc, 8), 255), bit.band(bit.rshift(crc, 16), 255), bit.rshift(crc, 24))
+end
+
+-- What the card puts in place of checksums that the driver left to it is what was there before.
+function TestFrames:testChecksumsAreInserted()
+  local src, dst = addresses(10, 0, 0, 1, 10, 0, 0, 2)
+  local src6, dst6 = ("\x20\1\2\3"):rep(4), ("\x3f\xfe\5\1"):rep(4)
+  local sctp = "\4\0\8\0\0\0\0\7"
+  sctp = sctp .. crc32c(sctp .. "\0\0\0\0" .. ("s"):rep(40)) .. ("s"):rep(40)
+  local list = { ethernet(MAC, "\x88\xb5", ("p"):rep(80)), ethernet(MAC, "\8\0", ip4(132, src, dst, sctp)),
+    ethernet(MAC, "\x86\xdd", ip6(132, src6, dst6, sctp)) }
+  for _, length in ipairs({ 30, 31, 800, 1400 }) do
+    for _, protocol in ipairs({ 6, 17 }) do
+      local data = frames.random(length)
+      list[#list + 1] = ethernet(MAC, "\8\0", ip4(protocol, src, dst, l4(protocol, src, dst, 5, 6, data)))
+      list[#list + 1] = ethernet(MAC, "\x86\xdd", ip6(protocol, src6, dst6, l4(protocol, src6, dst6, 5, 6, data)))
+    end
+  end
+  local packets = {}
+  for i, data in ipairs(list) do packets[i] = { data = data } end
+  support.write(folder .. "/in.pcap", capture.pcap(packets))
+  for _, kinds in ipairs({ "82599,82599", "82576,i350", "i210,i210" }) do
+    local text, code = nicsim.run(("--strict --cards %s --wire %s/in.pcap,:%s/out.pcap"):format(kinds, folder, folder), driver,
+      ("2 %d sums"):format(#list))
+    lu.assertEquals(code, 0, text)
+    lu.assertNil(capture.difference(capture.read(support.read(folder .. "/out.pcap")), packets, { "data" }), kinds)
+  end
 end
 
 function TestFrames:testSegmentation()

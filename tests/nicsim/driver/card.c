@@ -170,29 +170,9 @@ static void init_filters(struct card *card)
 static void init_filters_igb(struct card *card)
 {
 	set(card, 0x5004, 9728);
-	set(card, 0x100, 1 << 3 | 1 << 4 | 1 << 15 | 1 << 26 | (wish.jumbo ? 1 << 5 : 0));
+	set(card, 0x100, 1 << 3 | 1 << 4 | 1 << 15 | 1 << 26 | (wish.jumbo ? 1 << 5 : 0) | (wish.pools ? 1 << 18 : 0));
 	if (wish.vlan)
 		set(card, 0x0, get(card, 0x0) | 1 << 30);
-}
-
-/* Pools of two queues: pool 0 takes what nobody wants; pool 1 has the address 02:00:00:00:00:11 and the VLAN 5; what pool 1 gets
- * is mirrored to pool 2. Broadcasts go to pools 0 and 1. */
-static void init_pools(struct card *card)
-{
-	set(card, 0xec80, 8);
-	set(card, 0x51b0, 1 | 1u << 30);
-	set(card, 0x51e0, 7);
-	for (uint32_t i = 0; i < 3; i++)
-		set(card, 0xf000 + 4 * i, 1u << 24 | (i < 2 ? 1u << 27 : 0));
-	set(card, 0xa600, 1);
-	set(card, 0xa604, 0);
-	set(card, 0xa208, 0x00000002);
-	set(card, 0xa20c, 0x80001100);
-	set(card, 0xa608, 2);
-	set(card, 0xf100, 1u << 31 | 5);
-	set(card, 0xf200, 2);
-	set(card, 0xf600, 1 | 2 << 8);
-	set(card, 0xf630, 2);
 }
 
 static void init_rss(struct card *card)
@@ -201,7 +181,7 @@ static void init_rss(struct card *card)
 		set(card, card->map->key + 4 * i, 0x6d5a6d5a);
 	for (uint32_t i = 0; i < 32; i++)
 		set(card, card->map->reta + 4 * i, 0x03020100 & (wish.queues == 2 ? 0x01010101 : 0x03030303));
-	set(card, card->map->multiple, (card->map == &map_igb ? 2 : 1) | 0xf3u << 16);
+	set(card, card->map->multiple, get(card, card->map->multiple) | (wish.spread ? 0 : card->map == &map_igb ? 2 : 1) | 0xf3u << 16);
 }
 
 static uint32_t take_buffer(struct card *card)
@@ -314,8 +294,10 @@ void init_card(struct card *card, uint32_t number)
 		(void)get(card, 0x4074 + 4 * i);
 	if (wish.pools)
 		init_pools(card);
-	else if (wish.queues > 1)
+	if (wish.queues > 1 && (!wish.pools || wish.spread))
 		init_rss(card);
+	if (wish.rate > 0)
+		init_rate(card);
 	if (card->map == &map_igb)
 		start_igb(card);
 	else

@@ -4,8 +4,9 @@
  *
  *     driver CARDS COUNT [OPTION...]      ends when COUNT frames were forwarded; 1 when that took more than 10 s
  *
- * Options: legacy, write-back (of the head), queues=N (RSS), jumbo, vlan (strip and insert), offload, segment=N
- * (TCP segmentation), pools (VMDq: see init_pools), show (receive only, and print what the card says), statistics (read twice), untidy (ends without
+ * Options: legacy, write-back (of the head), queues=N (RSS), jumbo, vlan (strip and insert), offload (the IPv4 header's checksum), sums
+ * (the transport's, too), segment=N (TCP segmentation), pools (VMDq: see pools.c) with spread (RSS within pools), mirror, loop (frames
+ * for other pools stay in the card), port-vlan, rate=N (Mbit/s), show (receive only, and print what the card says), statistics (read twice), untidy (ends without
  * stopping the card), break=MISTAKE. It is no part of nf and shares no code with it.
  * source: 82599 datasheet, 4.6 "Initialization and Software Reset Sequence"; 82576 datasheet, 4.5 "Device Initialization" */
 #include <stdbool.h>
@@ -40,7 +41,8 @@ struct card {
 /* What was asked for on the command line. */
 struct wishes {
 	uint32_t queues, segment;       /* segment: bytes of payload of each segment; 0: none are made */
-	bool legacy, write_back, jumbo, vlan, offload, untidy, show, pools, statistics;
+	uint32_t rate;                  /* Mbit/s of each transmit queue; 0: as fast as can be */
+	bool legacy, write_back, jumbo, vlan, offload, sums, untidy, show, pools, spread, mirror, loop, port_vlan, statistics;
 	const char *mistake;
 };
 
@@ -62,6 +64,21 @@ uint64_t buffer_of(const struct card *card, uint32_t buffer);
 void fill(struct card *card, struct queue *queue, uint32_t i, bool first);
 void init_card(struct card *card, uint32_t number);
 void stop(struct card *card);
+
+/* --- pools.c ------------------------------------------------------------------------------------------------------------ */
+
+void init_pools(struct card *card);
+void init_rate(struct card *card);
+
+/* --- offload.c ---------------------------------------------------------------------------------------------------------- */
+
+struct headers {
+	bool has_ip, is_ipv4, has_l4;   /* has_l4: with a checksum that is left to the card */
+	uint32_t ip_length, protocol;
+};
+
+void find_headers(uint8_t *data, struct headers *h);
+void put_context(struct queue *queue, uint32_t tag, const struct headers *h);
 
 /* --- path.c: frames ----------------------------------------------------------------------------------------------------- */
 

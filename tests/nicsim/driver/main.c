@@ -102,12 +102,20 @@ static void parse(const char *word)
 	wish.offload |= strcmp(word, "offload") == 0;
 	wish.show |= strcmp(word, "show") == 0;
 	wish.statistics |= strcmp(word, "statistics") == 0;
+	wish.sums |= strcmp(word, "sums") == 0;
+	wish.offload |= wish.sums;
 	wish.pools |= strcmp(word, "pools") == 0;
+	wish.spread |= strcmp(word, "spread") == 0;
+	wish.mirror |= strcmp(word, "mirror") == 0;
+	wish.loop |= strcmp(word, "loop") == 0;
+	wish.port_vlan |= strcmp(word, "port-vlan") == 0;
 	wish.untidy |= strcmp(word, "untidy") == 0;
 	if (strncmp(word, "break=", 6) == 0)
 		wish.mistake = word + 6;
 	if (strncmp(word, "queues=", 7) == 0)
 		wish.queues = (uint32_t)atoi(word + 7);
+	if (strncmp(word, "rate=", 5) == 0)
+		wish.rate = (uint32_t)atoi(word + 5);
 	if (strncmp(word, "segment=", 8) == 0)
 		wish.segment = (uint32_t)atoi(word + 8);
 }

@@ -11,22 +11,8 @@ static uint32_t room(const struct queue *queue)
 	return RING - 1 - (queue->transmit_next - queue->transmit_done) % RING;
 }
 
-/* A context: the tag to insert, header lengths; TCP over IPv4 and the size of segments when there are any. */
-static void put_context(struct queue *queue, uint32_t tag)
-{
-	uint32_t i = queue->transmit_next;
-
-	queue->transmit[2 * i] = (uint64_t)tag << 16 | 14 << 9 | 20;
-	queue->transmit[2 * i + 1] = 1u << 29 | 2 << 20 | 1 << 10;
-	if (wish.segment > 0)
-		queue->transmit[2 * i + 1] |= 1 << 11 | 20ull << 40 | (uint64_t)wish.segment << 48;
-	queue->sending[i] = UINT32_MAX;
-	queue->ends[i] = false;
-	queue->transmit_next = (i + 1) % RING;
-}
-
 /* The second word of a data descriptor, and of a wish.legacy one. */
-static uint64_t command(uint32_t length, uint32_t total, bool first, bool last, uint32_t tag)
+static uint64_t command(uint32_t length, uint32_t total, bool first, bool last, uint32_t tag, const struct headers *h)
 {
 	uint64_t word = length;
 
@@ -51,28 +37,30 @@ static uint64_t command(uint32_t length, uint32_t total, bool first, bool last, 
 		word ^= 3 << 20;
 	if (wish.vlan)
 		word |= 1 << 30;
-	if (wish.offload || breaks("no-context"))
+	if ((wish.offload && h->has_ip && (h->is_ipv4 || breaks("ipv6-header-sum"))) || breaks("no-context"))
 		word |= 1ull << 40;
-	return word;
+	if (h->has_l4)
+		word |= 1ull << 41;
+	return word | (breaks("context-index") ? 2ull << 36 : 0);
 }
 
 /* Send what is pending: a whole packet, whose buffers go to the other card's transmit ring. */
 static void send(struct card *from, struct queue *pending, struct queue *queue, uint32_t tag)
 {
+	struct headers h = { .ip_length = 20, .is_ipv4 = true };
 	uint32_t total = 0;
 
 	for (uint32_t i = 0; i < pending->pending; i++)
 		total += pending->pending_length[i];
-	if (!wish.legacy && (wish.vlan || wish.offload || wish.segment > 0) && !breaks("no-context"))
-		put_context(queue, tag);
-	/* The IPv4 checksum's field is part of the sum. */
 	if (wish.offload || wish.segment > 0)
-		memset(from->memory + (uint64_t)pending->pending_buffer[0] * BUFFER + 24, 0, 2);
+		find_headers(from->memory + (uint64_t)pending->pending_buffer[0] * BUFFER, &h);
+	if (!wish.legacy && (wish.vlan || wish.offload || wish.segment > 0) && !breaks("no-context"))
+		put_context(queue, tag, &h);
 	for (uint32_t k = 0; k < pending->pending; k++) {
 		uint32_t i = queue->transmit_next;
 
 		queue->transmit[2 * i] = buffer_of(from, pending->pending_buffer[k]) + (breaks("wrong-offset") ? 2 : 0);
-		queue->transmit[2 * i + 1] = command(pending->pending_length[k], total, k == 0, k + 1 == pending->pending, tag);
+		queue->transmit[2 * i + 1] = command(pending->pending_length[k], total, k == 0, k + 1 == pending->pending, tag, &h);
 		queue->sending[i] = pending->pending_buffer[k];
 		queue->ends[i] = k + 1 == pending->pending;
 		queue->transmit_next = (i + 1) % RING;

@@ -178,6 +178,14 @@ SOURCES := \
 	src/apps/intel/ixgbe_receive.c \
 	src/apps/intel/ixgbe_stats.c \
 	src/apps/intel/ixgbe_transmit.c \
+	src/apps/lwaftr/b4.c \
+	src/apps/lwaftr/b4_inward.c \
+	src/apps/lwaftr/b4_message.c \
+	src/apps/lwaftr/b4_outward.c \
+	src/apps/lwaftr/b4_ports.c \
+	src/apps/lwaftr/b4_session.c \
+	src/apps/lwaftr/b4_tunnel.c \
+	src/apps/lwaftr/b4_view.c \
 	src/apps/lwaftr/binding.c \
 	src/apps/lwaftr/config.c \
 	src/apps/lwaftr/config_check.c \
@@ -193,6 +201,7 @@ SOURCES := \
 	src/apps/lwaftr/port.c \
 	src/apps/lwaftr/relay.c \
 	src/apps/lwaftr/stick.c \
+	src/apps/lwaftr/tunnel.c \
 	src/apps/pcap/file_input.c \
 	src/apps/pcap/file_output.c \
 	src/apps/pcap/playback.c \
@@ -529,6 +538,7 @@ $(BUILD)/embedded.o: $(BUILD)/embedded.s
 # Fuzz harnesses tests/fuzz/fuzz_NAME.c with their corpora tests/fuzz/corpus/NAME/; always clang, libFuzzer and sanitizers, all
 # sources but the programs, of which only what reads packets is there. Only `make fuzz` and the test that replays the corpora build them.
 FUZZERS := \
+	b4 \
 	bpf \
 	capture \
 	config \

@@ -74,7 +74,9 @@ end
 
 function bench:waiting_inputs()
   local n = 0
-  for i = 0, self.app.input_count - 1 do n = n + nf.link_waiting(self.app.input[i]) end
+  for i = 0, self.app.input_count - 1 do
+    if self.app.input[i] ~= nil then n = n + nf.link_waiting(self.app.input[i]) end
+  end
   return n
 end
 
@@ -107,7 +109,7 @@ function bench:reconfigure(params)
   local old, new = self.app, assert(support.new(self.class, params, self.inputs, self.outputs))
   if new.class.prepare ~= nil then lu.assertEquals(new.class.prepare(new, old), 0) end
   for i = 0, old.input_count - 1 do
-    nf.link_move(old.input[i], new.input[i], nf.LINK_SLOTS)
+    if old.input[i] ~= nil then nf.link_move(old.input[i], new.input[i], nf.LINK_SLOTS) end
   end
   for i = 0, old.output_count - 1 do
     if old.output[i] ~= nil then nf.link_move(old.output[i], new.output[i], nf.LINK_SLOTS) end

@@ -30,6 +30,7 @@
 	X(ip_ndp) \
 	X(ip_reassemble4) \
 	X(ip_reassemble6) \
+	X(lwaftr_b4) \
 	X(lwaftr_lwaftr) \
 	X(lwaftr_stick) \
 	X(pcap_reader) \

@@ -1,7 +1,7 @@
 /* decapsulate -- packets from B4s: who may send what, out of IPv6, to the internet or to another B4. */
 #include "apps/lwaftr/lwaftr.h"
+#include "apps/lwaftr/tunnel.h"
 
-enum { OPTIONS_MOST = 4 };              /* destination options headers before the inner packet */
 enum kind { TUNNELLED, FRAGMENT, MESSAGE };     /* whole inner packets, inner fragments, ICMPv6 */
 
 /* The packets of a burst that are not dropped at first sight. */
@@ -35,41 +35,6 @@ static void flush(struct lwaftr *lwaftr, struct hairpins *hairpins)
 static const struct ipv6 *outer_of(const struct packet *p)
 {
 	return (const struct ipv6 *)(p->data + ETHERNET_HEADER);
-}
-
-/* Destination options that we do not know may be passed over when they say so. source: RFC 8200 section 4.2 */
-static bool may_skip(const uint8_t *options, uint32_t length)
-{
-	enum { PAD1 = 0, ACTION = 0xc0 };
-
-	for (uint32_t at = 0; at < length; ) {
-		if (options[at] == PAD1) {
-			at++;
-			continue;
-		}
-		if (length - at < 2 || length - at - 2 < options[at + 1] || (options[at] & ACTION) != 0)
-			return false;
-		at += 2u + options[at + 1];
-	}
-	return true;
-}
-
-/* Pass destination options: a B4 may set a tunnel encapsulation limit (RFC 2473 section 4.1.1). gives: the protocol behind them,
- * IP_NO_NEXT when they are broken; *at: where that begins */
-static uint8_t skip_options(const uint8_t *data, uint32_t length, uint8_t next, uint32_t *at)
-{
-	for (uint32_t i = 0; i < OPTIONS_MOST && next == IP_DESTINATION; i++) {
-		uint32_t bytes;
-
-		if (length - *at < 8)
-			return IP_NO_NEXT;
-		bytes = (data[*at + 1] + 1u) * 8;
-		if (bytes > length - *at || !may_skip(data + *at + 2, bytes - 2))
-			return IP_NO_NEXT;
-		next = data[*at];
-		*at += bytes;
-	}
-	return next;
 }
 
 /* Look at the inner packet, `at` bytes from the frame's beginning. gives: false when p was dropped */
@@ -127,7 +92,7 @@ static __attribute__((noinline)) bool look(struct lwaftr *lwaftr, struct arrival
 		arrivals->src[i] = arrivals->dst[i] = arrivals->port[i] = 0;
 		return true;
 	}
-	next = skip_options(p->data, p->length, ip->next_header, &at);
+	next = tunnel_skip_options(p->data, p->length, ip->next_header, &at);
 	if (next != IP_IPV4) {
 		lwaftr_drop6(lwaftr, p, LWAFTR_UNKNOWN6);
 		return false;
@@ -188,22 +153,6 @@ static void receive(struct lwaftr *lwaftr, struct arrivals *arrivals)
 	app->counter[LWAFTR_IN_IPV6_BYTES] += bytes;
 }
 
-/* RFC 6040 section 4.2, figure 4: what the outer header says of congestion. gives: false when the packet must be dropped */
-static bool combine_ecn(struct ipv4 *inner, const struct ipv6 *outer)
-{
-	enum { NOT_ECT, ECT1, ECT0, CE, MASK = 3 };
-	uint8_t in = inner->tos & MASK, out = ipv6_traffic_class(outer) & MASK, result = in;
-	uint16_t before = *(const uint16_t *)(const void *)inner;
-
-	if (out == CE && in == NOT_ECT)
-		return false;
-	if (out == CE || (out == ECT1 && in == ECT0))
-		result = out;
-	inner->tos = (uint8_t)((inner->tos & ~MASK) | result);
-	inner->checksum_be = checksum_update16(inner->checksum_be, before, *(const uint16_t *)(const void *)inner);
-	return true;
-}
-
 /* A decapsulated packet cannot go on; its sender, behind a B4, is told. */
 static __attribute__((noinline)) void refuse(struct lwaftr *lwaftr, struct packet *p, struct lwaftr_message message,
 	enum lwaftr_counter counter)
@@ -254,7 +203,7 @@ static inline void accept(struct lwaftr *lwaftr, struct packet *p, uint32_t at, 
 		lwaftr_drop6(lwaftr, p, LWAFTR_BAD_HEADER);
 		return;
 	}
-	if (lwaftr->ecn == LWAFTR_ECN_RFC6040 && !combine_ecn(ip, outer_of(p))) {
+	if (lwaftr->ecn == LWAFTR_ECN_RFC6040 && !tunnel_combine_ecn(ip, outer_of(p))) {
 		lwaftr_drop6(lwaftr, p, LWAFTR_CONGESTION);
 		return;
 	}

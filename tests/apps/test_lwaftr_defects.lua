@@ -177,7 +177,11 @@ function TestDefects:test12_errorsThatAreNotDue()
     case({ v4 = { x }, counters = { ["in-ipv4"] = one(x), ["drop-no-dest-softwire-ipv4"] = one(x), ["drop-all-ipv4-iface"] = one(x),
       ["errors-not-due"] = 1 } })
   end
-  case({ v4 = { inward("224.0.0.1", 80), inward("255.255.255.255", 80) } })
+  for _, dst in ipairs({ "0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255" }) do
+    local x = inward(dst, 80)
+    case({ v4 = { x }, counters = { ["in-ipv4"] = one(x), ["drop-no-dest-softwire-ipv4"] = one(x), ["drop-all-ipv4-iface"] = one(x),
+      ["errors-not-due"] = 1 } })
+  end
   for _, src in ipairs({ "::", "ff02::1" }) do case({ v6 = { tunnel(src, outward(w.UNSERVED, 80)) } }) end
   case({ v6 = { tunnel(w.B, outward(w.UNSERVED, 80), "ff02::1") } })
 end

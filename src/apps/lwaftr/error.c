@@ -19,9 +19,8 @@ static bool is_host4(uint32_t ipv4)
 static bool is_due4(const struct ipv4 *quoted, uint32_t length)
 {
 	uint32_t header = ipv4_header_length(quoted);
-	uint32_t dst = bytes_swap32(quoted->dst_be);
 
-	if (!is_host4(bytes_swap32(quoted->src_be)) || dst >> 28 >= 14 || !ipv4_is_first(quoted))
+	if (!is_host4(bytes_swap32(quoted->src_be)) || !is_host4(bytes_swap32(quoted->dst_be)) || !ipv4_is_first(quoted))
 		return false;
 	if (quoted->protocol != IP_ICMP)
 		return true;

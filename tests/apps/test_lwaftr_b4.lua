@@ -100,7 +100,7 @@ function TestTranslate:testErrorsOfClients()
   s = b.start()
   local port = s:open(b.CLIENT, 1234)
   local got = s:answer(port)
-  for _, from in ipairs({ b.CLIENT, "192.168.7.7" }) do
+  for _, from in ipairs({ b.CLIENT, "192.168.7.7", b.ROUTER }) do
     local inner = s:outer(b.icmp(from, b.HOST, w.icmp(3, 3, "\0\0\0\0", got)))
     lu.assertEquals(inner, b.icmp(b.PUBLIC, b.HOST, w.icmp(3, 3, "\0\0\0\0", b.udp(b.HOST, 53, b.PUBLIC, port, nil, { ttl = 63 })), { ttl = 63 }))
   end

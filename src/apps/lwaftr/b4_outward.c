@@ -21,7 +21,7 @@ static enum b4_verdict look(const struct b4 *b4, struct packet *p)
 		return B4_CHECKSUM;
 	if (ipv4_is_fragment(ip))
 		return B4_FRAGMENT;
-	if (!ipv4_is_host((const uint8_t *)&ip->src_be) || ip->src_be == b4->ipv4_be || ip->src_be == b4->ip_be)
+	if (!ipv4_is_host((const uint8_t *)&ip->src_be) || ip->src_be == b4->ipv4_be)
 		return B4_SPOOFED;
 	if (!ipv4_is_host((const uint8_t *)&ip->dst_be))
 		return B4_NO_HOST;
@@ -175,6 +175,9 @@ void b4_outward(struct b4 *b4)
 		verdict = look(b4, burst[i]);
 		if (verdict == B4_PASS)
 			verdict = b4_view(&view[good], b4_ipv4(burst[i]), burst[i]->length - ETHERNET_HEADER, false);
+		/* With our address come errors that an app between the clients and this one has made. */
+		if (verdict == B4_PASS && view[good].ip->src_be == b4->ip_be && !view[good].is_error)
+			verdict = B4_SPOOFED;
 		if (verdict != B4_PASS) {
 			app_drop(app, verdict, burst[i]);
 			continue;

@@ -22,12 +22,21 @@ static const char *after(const char *port, const char *kind)
 	return strncmp(port, kind, strlen(kind)) == 0 ? port + strlen(kind) : NULL;
 }
 
-static bool print_interface(FILE *out, const char *class, const char *key, const char *name, const char *more)
+/* "NAME" or "NAME@NAMESPACE" */
+static bool print_interface(FILE *out, const char *class, const char *key, const char *text, const char *more)
 {
-	if (name[0] == '\0' || strlen(name) >= IFNAMSIZ)
-		return nf_fail(EINVAL, "'%s' is no name of an interface", name) == 0;
+	char name[IFNAMSIZ] = "";
+	size_t length = strcspn(text, "@");
+
+	if (length == 0 || length >= sizeof(name) || (text[length] == '@' && text[length + 1] == '\0'))
+		return nf_fail(EINVAL, "'%s' is no name of an interface", text) == 0;
+	memcpy(name, text, length);
 	fprintf(out, "{ \"%s\", %s = ", class, key);
 	plan_quote(out, name);
+	if (text[length] == '@') {
+		fputs(", namespace = ", out);
+		plan_quote(out, text + length + 1);
+	}
 	fprintf(out, "%s }", more);
 	return true;
 }

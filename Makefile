@@ -304,6 +304,7 @@ SOURCES := \
 	src/core/supervisor_probe.c \
 	src/core/supervisor_receipt.c \
 	src/core/supervisor_prepare.c \
+	src/core/supervisor_read.c \
 	src/core/supervisor_reload.c \
 	src/core/supervisor_watchdog.c \
 	src/core/value.c \

@@ -323,19 +323,22 @@ void stats_end(struct stats *stats, uint32_t worker)
 	__atomic_store_n(&block->sequence, (block->sequence | 1) + 1, __ATOMIC_RELEASE);
 }
 
-int stats_read(struct stats *stats, uint32_t worker, uint64_t *values, uint64_t *snapshot_ns)
+bool stats_try(struct stats *stats, uint32_t worker, uint64_t *values, uint64_t *snapshot_ns)
 {
 	const struct stats_block *block = stats_block(stats, worker);
-	uint32_t count = stats->place[worker].count;
+	uint64_t before = __atomic_load_n(&block->sequence, __ATOMIC_ACQUIRE);
 
+	memcpy(values, snapshot(stats, worker), stats->place[worker].count * sizeof(*values));
+	if (snapshot_ns != NULL)
+		*snapshot_ns = block->snapshot_ns;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return before % 2 == 0 && __atomic_load_n(&block->sequence, __ATOMIC_RELAXED) == before;
+}
+
+int stats_read(struct stats *stats, uint32_t worker, uint64_t *values, uint64_t *snapshot_ns)
+{
 	for (int i = 0; i < READ_TRIES; i++) {
-		uint64_t before = __atomic_load_n(&block->sequence, __ATOMIC_ACQUIRE);
-
-		memcpy(values, snapshot(stats, worker), count * sizeof(*values));
-		if (snapshot_ns != NULL)
-			*snapshot_ns = block->snapshot_ns;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (before % 2 == 0 && __atomic_load_n(&block->sequence, __ATOMIC_RELAXED) == before)
+		if (stats_try(stats, worker, values, snapshot_ns))
 			return 0;
 		sched_yield();
 	}

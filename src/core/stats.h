@@ -79,6 +79,8 @@ void stats_end(struct stats *stats, uint32_t worker);
  *   gives: 0
  *   fails: -EAGAIN when the writer stayed in the middle of one (it died there): values are copied as they are */
 int stats_read(struct stats *stats, uint32_t worker, uint64_t *values, uint64_t *snapshot_ns);
+/* The same, tried once. gives: whether the copy is consistent; it waits for nobody */
+bool stats_try(struct stats *stats, uint32_t worker, uint64_t *values, uint64_t *snapshot_ns);
 
 /* The value of an entry of a worker by owner and name, from values that stats_read gave; 0 when there is none. */
 uint64_t stats_value(struct stats *stats, uint32_t worker, const uint64_t *values, const char *owner, const char *name);

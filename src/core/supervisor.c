@@ -11,6 +11,9 @@
 /* The first request to stop lets workers drain, the second does not; at the third those that have not ended are stuck. */
 enum { STOPS_MOST = 3 };
 
+/* What is polled beside clients of probes and workers: signals, the control socket, a configuration that is being read. */
+enum { OTHERS = 3 };
+
 int supervisor_processor(const struct supervisor *s, uint32_t worker)
 {
 	return worker_processor(&s->graph->worker[worker], worker, &s->options->worker);
@@ -107,7 +110,7 @@ static void read_signals(struct supervisor *s)
 
 	while (read(s->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			supervisor_reload(s, NULL, 0, -1);
+			supervisor_read(s, READING_RELOAD, NULL, 0, -1);
 		if (info.ssi_signo != SIGINT && info.ssi_signo != SIGTERM)
 			continue;
 		s->stops++;
@@ -139,7 +142,7 @@ static struct resources *served(const struct supervisor *s)
 
 static void watch(struct supervisor *s)
 {
-	struct pollfd wait[2 + PROBE_MOST + 2 * MEMORY_WORKERS], *worker = wait + 2 + PROBE_MOST;
+	struct pollfd wait[OTHERS + PROBE_MOST + 2 * MEMORY_WORKERS], *probe = wait + OTHERS, *worker = probe + PROBE_MOST;
 
 	while (!is_over(s)) {
 		uint32_t count = s->graph->worker_count;
@@ -150,13 +153,14 @@ static void watch(struct supervisor *s)
 
 		wait[0] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
 		wait[1] = (struct pollfd){ .fd = s->listener, .events = POLLIN };
+		wait[2] = (struct pollfd){ .fd = s->reading.ended, .events = POLLIN };
 		for (uint32_t i = 0; i < count; i++) {
 			worker[2 * i] = (struct pollfd){ .fd = s->child[i].control, .events = POLLIN };
 			worker[2 * i + 1] = (struct pollfd){ .fd = s->child[i].resource, .events = POLLIN };
 		}
 		for (uint32_t i = 0; i < PROBE_MOST; i++)
-			wait[2 + i] = (struct pollfd){ .fd = s->probe[i].client, .events = POLLIN | POLLRDHUP };
-		if (poll(wait, 2 + PROBE_MOST + 2 * count, timeout) < 0 && errno != EINTR)
+			probe[i] = (struct pollfd){ .fd = s->probe[i].client, .events = POLLIN | POLLRDHUP };
+		if (poll(wait, OTHERS + PROBE_MOST + 2 * count, timeout) < 0 && errno != EINTR)
 			break;
 		for (uint32_t i = 0; i < count; i++) {
 			if (worker[2 * i + 1].revents && s->child[i].resource >= 0 &&
@@ -167,13 +171,15 @@ static void watch(struct supervisor *s)
 		}
 		/* Whatever a capture's client does, but reading, ends it. */
 		for (uint32_t i = 0; i < PROBE_MOST; i++)
-			if (wait[2 + i].revents && wait[2 + i].fd == s->probe[i].client)
+			if (probe[i].revents && probe[i].fd == s->probe[i].client)
 				supervisor_probe_end(s, i, NULL);
 		memory_home();          /* what a reload left between workers */
 		if (wait[0].revents)
 			read_signals(s);
 		if (wait[1].revents)
 			supervisor_accept(s);
+		if (wait[2].revents && wait[2].fd == s->reading.ended)
+			supervisor_read_end(s);
 	}
 	supervisor_reload_fini(s);
 }
@@ -313,6 +319,7 @@ int supervisor_run(struct graph *graph, const struct supervisor_options *options
 	s->options = options;
 	s->result = result;
 	s->signals = s->listener = s->reload.client = -1;
+	s->reading = (struct reading){ .result = -1, .ended = -1, .client = -1 };
 	s->confirm_until_ns = CLOCK_NEVER;
 	s->generation = 1;
 	for (uint32_t i = 0; i < MEMORY_WORKERS; i++)

@@ -124,9 +124,9 @@ static void obey(struct supervisor *s, char *line, int client)
 	while (count < WORDS && rest != NULL)
 		word[count++] = strsep(&rest, "\t");
 	if (strcmp(word[0], "reload") == 0 && count == 3)
-		supervisor_reload(s, word[2][0] != '\0' ? word[2] : NULL, strtoull(word[1], NULL, 10), client);
+		supervisor_read(s, READING_RELOAD, word[2][0] != '\0' ? word[2] : NULL, strtoull(word[1], NULL, 10), client);
 	else if (strcmp(word[0], "diff") == 0 && count == 2)
-		supervisor_diff(s, word[1], client);
+		supervisor_read(s, READING_DIFF, word[1], 0, client);
 	else if (strcmp(word[0], "confirm") == 0 && count == 1)
 		supervisor_confirm(s, client);
 	else if (strcmp(word[0], "placement") == 0 && count == 1)

@@ -1,6 +1,6 @@
 /* supervisor_reload -- change the graph in all workers, or in none.
  *
- *      evaluate and check -> open what is new -> add segments -> PREPARE to all workers
+ *      evaluate and check (supervisor_read.c) -> open what is new -> add segments -> PREPARE to all workers
  *      all PREPARED -> COMMIT to all -> all COMMITTED -> receipt
  *      any REFUSED, or a worker dies before -> ABORT to all: the old graph has never stopped running */
 #include "core/supervisor_state.h"
@@ -58,7 +58,7 @@ static void give_up(struct supervisor *s, const char *why)
 	s->reload = (struct reload){ .client = -1 };
 }
 
-static void begin(struct supervisor *s, struct graph *graph, uint64_t confirm_ns, int client)
+void supervisor_reload(struct supervisor *s, struct graph *graph, uint64_t confirm_ns, int client)
 {
 	s->reload = (struct reload){ .phase = RELOAD_PREPARING, .graph = graph, .client = client, .confirm_ns = confirm_ns,
 		.start_ns = clock_system_ns() };
@@ -66,77 +66,12 @@ static void begin(struct supervisor *s, struct graph *graph, uint64_t confirm_ns
 		give_up(s, nf_error());
 }
 
-/* All messages of a configuration as one text. */
-static void refuse(int client, struct errors *errors)
+void supervisor_diff(const struct supervisor *s, const struct graph *graph, int client)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char *text = supervisor_same_workers(s->graph, graph) < 0 ? NULL : supervisor_receipt(s->graph, graph, NULL);
 
-	for (uint32_t i = 0; out != NULL && i < errors->count; i++)
-		fprintf(out, "%s%s", i > 0 ? "\n" : "", errors->text[i]);
-	if (out != NULL)
-		fclose(out);
-	log_warn("reload given up, the old graph goes on: %s", errors->count > 0 ? errors->text[0] : "not enough memory");
-	supervisor_answer(client, false, text != NULL ? text : "not enough memory");
-	free(text);
-	errors_fini(errors);
-}
-
-/* Do all workers run? */
-static bool is_complete(const struct supervisor *s)
-{
-	for (uint32_t w = 0; w < s->graph->worker_count; w++)
-		if (s->child[w].pid == 0 || !s->child[w].ready)
-			return false;
-	return s->started;
-}
-
-/* Can a reload begin? Else the client is told why not; one that comes while workers start waits for them. */
-static bool is_free(struct supervisor *s, const char *file, uint64_t confirm_ns, int client)
-{
-	if (s->stops == 0 && s->reload.phase == RELOAD_NONE && is_complete(s))
-		return true;
-	if (s->stops > 0 || s->failed)
-		supervisor_answer(client, false, "the instance is ending");
-	else if (s->reload.phase != RELOAD_NONE || s->waiting.set)
-		supervisor_answer(client, false, "another reload is under way");
-	else
-		s->waiting = (struct reload_request){ true, client, confirm_ns, file != NULL ? strdup(file) : NULL };
-	return false;
-}
-
-void supervisor_reload(struct supervisor *s, const char *file, uint64_t confirm_ns, int client)
-{
-	struct errors errors = { 0 };
-	struct graph *graph;
-
-	if (!is_free(s, file, confirm_ns, client))
-		return;
-	if (file == NULL && s->options->make != NULL)
-		graph = s->options->make(s->options->context, &errors);
-	else
-		graph = graph_load(file != NULL ? file : s->graph->file, s->options->arguments, &errors);
-	if (graph == NULL)
-		refuse(client, &errors);
-	else
-		begin(s, graph, confirm_ns, client);
-}
-
-void supervisor_diff(struct supervisor *s, const char *file, int client)
-{
-	struct errors errors = { 0 };
-	struct graph *graph = graph_load(file, s->options->arguments, &errors);
-	char *text;
-
-	if (graph == NULL) {
-		refuse(client, &errors);
-		return;
-	}
-	text = supervisor_same_workers(s->graph, graph) < 0 ? NULL : supervisor_receipt(s->graph, graph, NULL);
 	supervisor_answer(client, text != NULL, text != NULL ? text : nf_error());
 	free(text);
-	graph_free(graph);
 }
 
 void supervisor_confirm(struct supervisor *s, int client)
@@ -296,13 +231,7 @@ int supervisor_reload_tick(struct supervisor *s)
 {
 	uint64_t now = clock_system_ns(), next = s->confirm_until_ns;
 
-	if (s->waiting.set && is_complete(s)) {
-		struct reload_request request = s->waiting;
-
-		s->waiting = (struct reload_request){ 0 };
-		supervisor_reload(s, request.file, request.confirm_ns, request.client);
-		free(request.file);
-	}
+	supervisor_read_tick(s);
 	if (now >= s->confirm_until_ns && s->reload.phase == RELOAD_NONE) {
 		struct graph *back = s->previous;
 
@@ -314,8 +243,8 @@ int supervisor_reload_tick(struct supervisor *s)
 	}
 	if (s->options->watch && s->started && now >= s->watch_ns) {
 		s->watch_ns = now + WATCH_NS;
-		if (s->reload.phase == RELOAD_NONE && has_changed(s))
-			supervisor_reload(s, NULL, 0, -1);
+		if (s->reload.phase == RELOAD_NONE && s->reading.purpose == READING_NONE && has_changed(s))
+			supervisor_read(s, READING_RELOAD, NULL, 0, -1);
 	}
 	if (s->options->watch && s->watch_ns < next)
 		next = s->watch_ns;
@@ -337,19 +266,18 @@ void supervisor_back(struct supervisor *s, struct graph *previous)
 	}
 	graph_free(previous);
 	if (graph != NULL)
-		begin(s, graph, 0, -1);
+		supervisor_reload(s, graph, 0, -1);
 	else
-		refuse(-1, &errors);
+		log_error("the graph before cannot be made again, the present one goes on: %s",
+			errors.count > 0 ? errors.text[0] : "not enough memory");
+	errors_fini(&errors);
 }
 
 void supervisor_reload_fini(struct supervisor *s)
 {
 	if (s->reload.phase != RELOAD_NONE)
 		give_up(s, "the instance ends");
-	if (s->waiting.set)
-		supervisor_answer(s->waiting.client, false, "the instance is ending");
-	free(s->waiting.file);
-	s->waiting = (struct reload_request){ 0 };
+	supervisor_read_fini(s);
 	graph_free(s->previous);
 	s->previous = NULL;
 }

@@ -28,12 +28,16 @@ struct child {
 
 enum reload_phase { RELOAD_NONE, RELOAD_PREPARING, RELOAD_COMMITTING };
 
-/* One that waits until all workers run. */
-struct reload_request {
-	bool set;
-	int client;
+enum reading_purpose { READING_NONE, READING_RELOAD, READING_DIFF };
+
+/* A configuration that a child process evaluates, or that waits until all workers run. */
+struct reading {
+	enum reading_purpose purpose;
+	int client;                     /* who asked; -1: nobody who waits for an answer */
 	uint64_t confirm_ns;
-	char *file;                     /* NULL: the present one */
+	pid_t pid;                      /* 0: it has ended */
+	int result, ended;              /* its memory file; its pidfd; -1 */
+	struct graph *graph;            /* what it has read */
 };
 
 /* A reload on its way. */
@@ -63,7 +67,7 @@ struct supervisor {
 	struct graph *previous;         /* while a reload waits to be confirmed: what it replaced */
 	uint64_t confirm_until_ns;      /* CLOCK_NEVER: nothing waits */
 	struct reload reload;
-	struct reload_request waiting;
+	struct reading reading;
 	uint64_t generation;
 	int listener;                   /* the control socket; -1 */
 	struct supervisor_probe probe[PROBE_MOST];
@@ -88,10 +92,10 @@ void supervisor_control_fini(struct supervisor *s);
 void supervisor_answer(int client, bool done, const char *text);
 
 /* supervisor_reload.c: change the graph in all workers, or in none. */
-/* Begin: evaluate `file` (NULL: the present one), check it, have all workers prepare it. client: gets the receipt; taken. */
-void supervisor_reload(struct supervisor *s, const char *file, uint64_t confirm_ns, int client);
-/* What a reload to `file` would do. */
-void supervisor_diff(struct supervisor *s, const char *file, int client);
+/* Begin: have all workers prepare a checked graph; takes it. client: gets the receipt; taken. */
+void supervisor_reload(struct supervisor *s, struct graph *graph, uint64_t confirm_ns, int client);
+/* What a reload to the graph would do. */
+void supervisor_diff(const struct supervisor *s, const struct graph *graph, int client);
 void supervisor_confirm(struct supervisor *s, int client);
 /* A worker's report about it; gives false when it has nothing to do with a reload. */
 bool supervisor_reload_report(struct supervisor *s, uint32_t number, const struct worker_report *report);
@@ -102,6 +106,15 @@ void supervisor_back(struct supervisor *s, struct graph *previous);
 /* Deadlines: confirmation, --watch. gives: milliseconds until the next one, -1: none */
 int supervisor_reload_tick(struct supervisor *s);
 void supervisor_reload_fini(struct supervisor *s);
+
+/* supervisor_read.c: configurations that are evaluated beside all else, one at a time. */
+/* Begin to read `file` (NULL: the present one). client: gets what comes of it, or why not; taken. */
+void supervisor_read(struct supervisor *s, enum reading_purpose purpose, const char *file, uint64_t confirm_ns, int client);
+/* The child's pidfd is readable. */
+void supervisor_read_end(struct supervisor *s);
+/* What has been read is reloaded as soon as all workers run. */
+void supervisor_read_tick(struct supervisor *s);
+void supervisor_read_fini(struct supervisor *s);
 
 /* supervisor_probe.c: captures of running links. */
 /* Begin one for a client, whose connection stays open; taken. text: a link's name, or an unambiguous part of it. */

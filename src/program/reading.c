@@ -17,7 +17,9 @@ static int read_worker(struct reading *reading, uint32_t number)
 	memcpy(worker->entry, stats_entries(reading->stats, number), worker->count * sizeof(*worker->entry));
 	for (uint32_t i = 0; i < worker->count; i++)
 		worker->entry[i].owner[STATS_OWNER - 1] = worker->entry[i].name[STATS_NAME - 1] = '\0';
-	worker->torn = stats_read(reading->stats, number, worker->value, &worker->snapshot_ns) < 0;
+	/* Of one that does not run any more nothing better will come. */
+	worker->torn = reading->runs ? stats_read(reading->stats, number, worker->value, &worker->snapshot_ns) < 0 :
+		!stats_try(reading->stats, number, worker->value, &worker->snapshot_ns);
 	state = __atomic_load_n(&stats_block(reading->stats, number)->state, __ATOMIC_RELAXED);
 	worker->state = state <= ENGINE_ENDED ? (enum engine_state)state : ENGINE_NEW;
 	return 0;

@@ -123,6 +123,7 @@ void sim_end(struct sim *sim)
 		for (uint32_t q = 0; q < SIM_QUEUES; q++) {
 			free(card->transmit[q].hash);
 			free(card->transmit[q].due_ns);
+			free(card->receive[q].held);
 		}
 		free(card->given);
 		free(card->seen);

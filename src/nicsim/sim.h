@@ -53,8 +53,9 @@ struct sim_queue {
 	struct sim_card *card;
 	uint16_t number;
 	bool is_transmit;
-	bool enabled, wanted;           /* wanted: ENABLE was written, and enable_ns has not come */
-	uint64_t enable_ns;
+	bool enabled, wanted;           /* wanted: ENABLE was written, and change_ns has not come */
+	bool ending;                    /* ENABLE was cleared, and change_ns has not come */
+	uint64_t change_ns;
 	uint64_t base;                  /* of the ring */
 	uint32_t count, head, tail;     /* descriptors */
 	uint32_t at;                    /* its block of registers */
@@ -64,6 +65,8 @@ struct sim_queue {
 	bool is_legacy, drops, strips_vlan;
 	bool pool_drops;                /* PFQDE */
 	bool tail_moved;                /* since the first time after it was enabled */
+	uint64_t *held;                 /* the buffer of each descriptor that was given to the card */
+	uint32_t held_count;
 	uint64_t waiting_ns, waiting_accesses;  /* since when frames find no descriptor; 0: they do */
 
 	/* Transmit. */
@@ -86,7 +89,7 @@ struct sim_queue {
 struct sim_faults {
 	bool transmit_hangs, vanished, link_down;
 	uint32_t crc_errors;            /* of the next frames received */
-	uint64_t transmit_delay_ns, enable_delay_ns, link_delay_ns;
+	uint64_t transmit_delay_ns, enable_delay_ns, disable_delay_ns, link_delay_ns;
 	uint64_t forbidden, forbidden_bytes;    /* memory that may not be touched */
 };
 
@@ -293,7 +296,7 @@ void sim_register_vanish(struct sim_card *card, bool vanished);
 void sim_ring_enable(struct sim_queue *queue, bool wants);
 void sim_ring_tail(struct sim_queue *queue, uint32_t tail);
 void sim_ring_locked(struct sim_queue *queue, const char *name);
-/* Enable what has waited long enough. */
+/* Enable, disable what has waited long enough. */
 void sim_ring_tick(struct sim_card *card);
 /* All queues as after a reset. */
 void sim_ring_reset(struct sim_card *card);
@@ -320,7 +323,7 @@ bool sim_receive_waits(struct sim_card *card);
 void sim_receive_given(struct sim_queue *queue, uint32_t from, uint32_t to);
 /* After a reset the card holds no buffer. */
 void sim_receive_forget_all(struct sim_card *card);
-/* A queue is switched off: its buffers are the driver's again. */
+/* A queue is off, ENABLE reads 0: its buffers are the driver's again. */
 void sim_receive_forget(struct sim_queue *queue);
 void sim_transmit_given(struct sim_queue *queue, uint32_t from, uint32_t to);
 

@@ -75,6 +75,7 @@ static bool do_delay(struct order *order)
 	struct sim_faults *faults = &order->card->faults;
 	uint64_t *which = strcmp(order->word[2], "transmit") == 0 ? &faults->transmit_delay_ns :
 		strcmp(order->word[2], "enable") == 0 ? &faults->enable_delay_ns :
+		strcmp(order->word[2], "disable") == 0 ? &faults->disable_delay_ns :
 		strcmp(order->word[2], "link") == 0 ? &faults->link_delay_ns : NULL;
 
 	char why[PARAM_TEXT_WHY];
@@ -125,7 +126,7 @@ static const struct { const char *name, *rest, *help; bool needs_card; bool (*ac
 	{ "hang", "CARD on|off", "nothing is transmitted any more", true, do_hang },
 	{ "vanish", "CARD on|off", "all registers read as ones", true, do_vanish },
 	{ "crc", "CARD N", "the next N frames arrive with a wrong FCS", true, do_crc },
-	{ "delay", "CARD transmit|enable|link TIME", "frames leave, queues are enabled, the link comes up later", true, do_delay },
+	{ "delay", "CARD transmit|enable|disable|link TIME", "frames leave, queues are enabled, disabled, the link comes up later", true, do_delay },
 	{ "forbid", "CARD ADDRESS BYTES", "physical memory that the card must not touch from now on", true, do_forbid },
 	{ "soil", "CARD", "registers hold what another driver left behind", true, do_soil },
 	{ "peek", "CARD OFFSET", "tell a register's value", true, do_peek },
@@ -137,7 +138,7 @@ static const struct { const char *name, *rest, *help; bool needs_card; bool (*ac
 static bool do_help(struct order *order)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(order->out, "%-7s %-33s %s\n", commands[i].name, commands[i].rest, commands[i].help);
+		fprintf(order->out, "%-7s %-41s %s\n", commands[i].name, commands[i].rest, commands[i].help);
 	return true;
 }
 

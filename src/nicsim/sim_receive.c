@@ -74,6 +74,29 @@ void sim_receive_forget_all(struct sim_card *card)
 	card->given_count = 0;
 }
 
+/* Remember which buffer a descriptor gave: the driver's memory does not tell it later, when the queue is off and its ring reused. */
+static void hold(struct sim_queue *queue, uint32_t i, uint64_t address)
+{
+	if (!queue->card->sim->deep)
+		return;
+	if (queue->held_count < queue->count) {
+		free(queue->held);
+		queue->held = calloc(queue->count, sizeof(uint64_t));
+		queue->held_count = queue->held != NULL ? queue->count : 0;
+	}
+	if (i < queue->held_count)
+		queue->held[i] = address;
+}
+
+/* A descriptor's buffer is the driver's again. */
+static void release(struct sim_queue *queue, uint32_t i)
+{
+	if (i >= queue->held_count)
+		return;
+	take(queue->card, queue->held[i]);
+	queue->held[i] = 0;
+}
+
 /* A descriptor that the driver gives to the card: judge it. */
 static void check_given(struct sim_queue *queue, uint32_t i)
 {
@@ -86,6 +109,7 @@ static void check_given(struct sim_queue *queue, uint32_t i)
 		sim_judge(card, SIM_RULE_BUFFER_NULL, "receive queue %u descriptor %u", queue->number, i);
 	else if (!give(card, d[0]))
 		sim_judge(card, SIM_RULE_BUFFER_TWICE, "receive queue %u descriptor %u: 0x%llx", queue->number, i, (unsigned long long)d[0]);
+	hold(queue, i, d[0]);
 	/* DD is the lowest bit of the header buffer's address, or of the legacy status. */
 	if (d[1] >> (queue->is_legacy ? 32 : 0) & DD)
 		sim_judge(card, SIM_RULE_STALE_DD, "receive queue %u descriptor %u", queue->number, i);
@@ -97,15 +121,14 @@ void sim_receive_given(struct sim_queue *queue, uint32_t from, uint32_t to)
 		check_given(queue, i);
 }
 
-/* The card reads nothing here: it is only known what it was told. */
+/* A queue whose ENABLE was cleared goes on storing into the descriptors that it has fetched; when the bit reads 0 it has ended, and
+ * what lies between head and tail is the driver's to use again, also in another queue. Not before: a buffer that is given again while
+ * ENABLE still reads 1 is there twice.
+ * source: 82599 datasheet 4.6.7.1 "Dynamic Enabling and Disabling of Receive Queues"; 82576 datasheet 4.5.9.2, the same */
 void sim_receive_forget(struct sim_queue *queue)
 {
-	for (uint32_t i = queue->head; queue->count > 0 && i != queue->tail; i = i + 1 == queue->count ? 0 : i + 1) {
-		const uint64_t *d = sim_dma_peek(queue->base + (uint64_t)i * DESCRIPTOR);
-
-		if (d != NULL)
-			take(queue->card, d[0]);
-	}
+	for (uint32_t i = queue->head; queue->count > 0 && i != queue->tail; i = i + 1 == queue->count ? 0 : i + 1)
+		release(queue, i);
 }
 
 /* --- descriptors ------------------------------------------------------------------------------------------------------- */
@@ -170,7 +193,10 @@ static bool fill(struct sim_queue *queue, const struct sim_frame *f, uint32_t st
 
 	if (d == NULL)
 		return false;
-	take(card, d[0]);
+	if (queue->head < queue->held_count && queue->held[queue->head] != d[0])
+		sim_judge(card, SIM_RULE_DESCRIPTOR_CHANGED, "receive queue %u descriptor %u: the buffer is 0x%llx, it was 0x%llx", queue->number,
+			queue->head, (unsigned long long)d[0], (unsigned long long)queue->held[queue->head]);
+	release(queue, queue->head);
 	if (!sim_dma_write(card, d[0] & ~1ULL, data, length, "a receive buffer"))
 		return false;
 	if (queue->is_legacy)

@@ -49,7 +49,7 @@ static void enable(struct sim_queue *queue)
 	struct sim_card *card = queue->card;
 	uint32_t bytes = sim_get(card, queue->at + SIM_LENGTH) & LENGTH_BITS;
 
-	queue->wanted = false;
+	queue->wanted = queue->ending = false;
 	queue->enabled = true;
 	queue->base = (uint64_t)sim_get(card, queue->at + 4) << 32 | sim_get(card, queue->at);
 	queue->count = bytes / 16;
@@ -69,35 +69,58 @@ static void enable(struct sim_queue *queue)
 	note_active(queue);
 }
 
+/* It has ended what it was about; ENABLE reads 0. */
+static void disable(struct sim_queue *queue)
+{
+	uint32_t at = queue->at + SIM_CONTROL;
+
+	if (queue->enabled && !queue->is_transmit)
+		sim_receive_forget(queue);
+	queue->enabled = queue->wanted = queue->ending = false;
+	sim_set(queue->card, at, sim_get(queue->card, at) & ~(uint32_t)SIM_ENABLE);
+}
+
+/* ENABLE reads the queue's state, not what was written. A driver whose registers are polled must not see it go and come. */
 void sim_ring_enable(struct sim_queue *queue, bool wants)
 {
 	struct sim_card *card = queue->card;
+	const struct sim_faults *faults = &card->faults;
 	uint32_t at = queue->at + SIM_CONTROL;
 
+	if (wants && queue->ending)
+		sim_judge(card, SIM_RULE_RING_CHANGED, "%s queue %u: ENABLE was set before it read 0", direction(queue), queue->number);
 	if (wants && !queue->enabled && !queue->wanted) {
 		queue->wanted = true;
-		queue->enable_ns = card->sim->now_ns + card->faults.enable_delay_ns;
+		queue->change_ns = card->sim->now_ns + faults->enable_delay_ns;
 		note_active(queue);
-	} else if (!wants) {
-		if (queue->enabled && !queue->is_transmit)
-			sim_receive_forget(queue);
-		queue->enabled = queue->wanted = false;
+	} else if (!wants && queue->enabled && !queue->ending && faults->disable_delay_ns > 0) {
+		queue->ending = true;
+		queue->change_ns = card->sim->now_ns + faults->disable_delay_ns;
+	} else if (!wants && !queue->ending) {
+		disable(queue);
 	}
-	/* ENABLE reads the queue's state, not what was written. A driver whose registers are polled must not see it go and come. */
-	if (queue->wanted && card->faults.enable_delay_ns == 0)
+	if (queue->wanted && faults->enable_delay_ns == 0)
 		enable(queue);
-	else if (!queue->enabled)
+	else if (queue->enabled)
+		sim_set(card, at, sim_get(card, at) | SIM_ENABLE);
+	else
 		sim_set(card, at, sim_get(card, at) & ~(uint32_t)SIM_ENABLE);
+}
+
+static void tick(struct sim_queue *queue)
+{
+	if (__builtin_expect(queue->wanted && queue->card->sim->now_ns >= queue->change_ns, 0))
+		enable(queue);
+	else if (__builtin_expect(queue->ending && queue->card->sim->now_ns >= queue->change_ns, 0))
+		disable(queue);
 }
 
 void sim_ring_tick(struct sim_card *card)
 {
 	for (uint32_t i = 0; i < card->receive_active; i++)
-		if (card->receive[i].wanted && card->sim->now_ns >= card->receive[i].enable_ns)
-			enable(&card->receive[i]);
+		tick(&card->receive[i]);
 	for (uint32_t i = 0; i < card->transmit_active; i++)
-		if (card->transmit[i].wanted && card->sim->now_ns >= card->transmit[i].enable_ns)
-			enable(&card->transmit[i]);
+		tick(&card->transmit[i]);
 }
 
 void sim_ring_locked(struct sim_queue *queue, const char *name)
@@ -109,9 +132,11 @@ void sim_ring_locked(struct sim_queue *queue, const char *name)
 		return;
 	}
 	/* It may have been disabled and enabled again between two looks. */
-	queue->enabled = false;
+	if (!queue->is_transmit)
+		sim_receive_forget(queue);
+	queue->enabled = queue->ending = false;
 	queue->wanted = sim_get(queue->card, queue->at + SIM_CONTROL) & SIM_ENABLE;
-	queue->enable_ns = queue->card->sim->now_ns;
+	queue->change_ns = queue->card->sim->now_ns;
 }
 
 void sim_ring_tail(struct sim_queue *queue, uint32_t tail)
@@ -153,6 +178,7 @@ void sim_ring_reset(struct sim_card *card)
 
 			*queue = (struct sim_queue){ .card = card, .number = (uint16_t)i, .is_transmit = k == 1, .at = queue->at,
 				.hash = queue->hash, .due_ns = queue->due_ns, .hash_count = queue->hash_count,
+				.held = queue->held, .held_count = queue->held_count,
 				.packets = queue->packets, .bytes = queue->bytes, .dropped = queue->dropped };
 		}
 	}

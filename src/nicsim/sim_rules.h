@@ -18,6 +18,7 @@
 	X(TAIL_WAITS, VIOLATION, "ring-never-refilled", "descriptors that were done are never given back") \
 	X(STALE_DD, VIOLATION, "stale-dd", "a descriptor was given to the card with DD set") \
 	X(BUFFER_TWICE, VIOLATION, "buffer-given-twice", "one buffer in two descriptors at once") \
+	X(DESCRIPTOR_CHANGED, VIOLATION, "descriptor-changed", "a receive descriptor was changed while it was the card's") \
 	X(BUFFER_CHANGED, VIOLATION, "buffer-changed", "a frame was written to before it had been transmitted") \
 	X(BUFFER_NULL, VIOLATION, "buffer-null", "a descriptor without a buffer") \
 	X(BUFFER_SIZE, VIOLATION, "buffer-size", "SRRCTL.BSIZEPACKET is 1 to 16 KiB") \

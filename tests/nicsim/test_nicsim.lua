@@ -68,6 +68,13 @@ function TestNicsim:testDelays()
   lu.assertStrContains(text, "driver: 400 frames forwarded")
 end
 
+-- Buffers of a queue that was disabled are the driver's again, when ENABLE reads 0.
+function TestNicsim:testQueuesThatAreDisabledAndEnabledAgain()
+  forward("--traffic count=200 --do 'delay 0 disable 5ms'", "restart", 2, 200)
+  forward("--traffic count=200", "restart queues=2", 2, 200, "82576,i350")
+  forward("--mode middle --traffic count=200", "restart", 2, 200)
+end
+
 function TestNicsim:testADirtyCardIsCleanAfterItsReset()
   forward("--traffic count=100 --do 'soil 0; soil 1'", "", 2, 100)
 end
@@ -110,6 +117,9 @@ local mistakes = {
   { "never-refilled", "ring-never-refilled" },
   { "stale-dd", "stale-dd" },
   { "same-buffer", "buffer-given-twice" },
+  { "no-wait", "ring-changed", "--do 'delay 0 disable 20ms'", "restart" },
+  { "no-wait", "ring-changed", "--cards 82576,i210 --do 'delay 0 disable 20ms'", "restart" },
+  { "descriptor-changed", "descriptor-changed" },
   { "buffer-reused", "buffer-changed", "--do 'delay 0 transmit 5ms; delay 1 transmit 5ms'" },
   { "no-buffer-size", "buffer-size" },
   { "no-reset", "no-reset", "--do 'soil 0; soil 1'" },

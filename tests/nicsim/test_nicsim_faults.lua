@@ -147,14 +147,14 @@ function TestFaults:testCommandsThatAreWrong()
   for command, message in pairs({
     ["explode 0"] = "there is no command 'explode'", ["link 1 down"] = "'link 1 down': the cards are 0 to 0",
     ["link 0 sideways"] = "'link 0 sideways': it is link CARD down|up", ["crc 0 -1"] = "it is crc CARD N",
-    ["delay 0 transmit soon"] = "it is delay CARD transmit|enable|link TIME", ["peek 0 3"] = "it is peek CARD OFFSET",
+    ["delay 0 transmit soon"] = "it is delay CARD transmit|enable|disable|link TIME", ["peek 0 3"] = "it is peek CARD OFFSET",
     ["forbid 0 1"] = "it is forbid CARD ADDRESS BYTES",
   }) do
     local text, code = tell(command)
     lu.assertEquals(code, 1)
     lu.assertStrContains(text, message)
   end
-  lu.assertStrContains(must("help"), "link    CARD down|up                      the cable is pulled, plugged in\n")
+  lu.assertStrContains(must("help"), "link    CARD down|up                              the cable is pulled, plugged in\n")
   finish()
   local text, code = tell("report")
   lu.assertEquals(code, 1)

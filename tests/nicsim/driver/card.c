@@ -227,6 +227,24 @@ static void init_receive(struct card *card, uint32_t number, uint32_t place)
 		set(card, at, (uint32_t)physical_of(card, queue->receive));
 	queue->receive_tail = RING - 1;
 	set(card, at + 0x18, breaks("tail-is-length") ? RING : queue->receive_tail);
+	if (breaks("descriptor-changed"))
+		queue->receive[0] = queue->receive[2];
+}
+
+/* To restart it, 4.6.7.1: a queue is disabled, and when ENABLE reads 0 begins anew, with the same buffers. */
+static void start_receive(struct card *card, uint32_t number, uint32_t place)
+{
+	uint32_t at = card->map->receive + 0x40 * number + 0x28;
+
+	init_receive(card, number, place);
+	if (!wish.restart)
+		return;
+	set(card, at, get(card, at) & ~(1u << 25));
+	if (!breaks("no-wait"))
+		await(card, at, 1u << 25, 0, "a receive queue is not disabled");
+	for (uint32_t i = 0; i < RING; i++)
+		card->free_list[card->free_count++] = card->queue[number].buffer[i];
+	init_receive(card, number, place);
 }
 
 static void init_transmit(struct card *card, uint32_t number, uint32_t place)
@@ -254,7 +272,7 @@ static void start_82599(struct card *card)
 	await(card, 0x42a4, 1u << 30, 1u << 30, "no link");
 	init_filters(card);
 	for (uint32_t i = 0; i < wish.queues; i++)
-		init_receive(card, i, 2 * i);
+		start_receive(card, i, 2 * i);
 	if (!breaks("no-receive-enable"))
 		set(card, 0x3000, 1);
 	if (!breaks("no-transmit-enable"))
@@ -276,7 +294,7 @@ static void start_igb(struct card *card)
 	if (!breaks("no-transmit-enable"))
 		set(card, 0x400, get(card, 0x400) | 2);
 	for (uint32_t i = 0; i < wish.queues; i++)
-		init_receive(card, i, 2 * i);
+		start_receive(card, i, 2 * i);
 	if (!breaks("no-receive-enable"))
 		set(card, 0x100, get(card, 0x100) | 2);
 }

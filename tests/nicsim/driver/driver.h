@@ -1,13 +1,13 @@
 #pragma once
-/* driver -- a small driver of the 82599, the 82576 and the i210 for tests of the simulated cards: it forwards frames from each card to the next one (or
- * back out of the only one), and can be told to make one mistake, which the card must name.
+/* driver -- a small driver of the 82599, the 82576, the i350 and the i210 for tests of the simulated cards: it forwards frames from each
+ * card to the next one (or back out of the only one), and can be told to make one mistake, which the card must name.
  *
  *     driver CARDS COUNT [OPTION...]      ends when COUNT frames were forwarded; 1 when that took more than 10 s
  *
  * Options: legacy, write-back (of the head), queues=N (RSS), jumbo, vlan (strip and insert), offload (the IPv4 header's checksum), sums
  * (the transport's, too), segment=N (TCP segmentation), pools (VMDq: see pools.c) with spread (RSS within pools), mirror, loop (frames
- * for other pools stay in the card), port-vlan, rate=N (Mbit/s), show (receive only, and print what the card says), statistics (read twice), untidy (ends without
- * stopping the card), break=MISTAKE. It is no part of nf and shares no code with it.
+ * for other pools stay in the card), port-vlan, rate=N (Mbit/s), restart (receive queues), show (receive only, and print what the card
+ * says), statistics (read twice), untidy (ends without stopping the card), break=MISTAKE. It is no part of nf and shares no code with it.
  * source: 82599 datasheet, 4.6 "Initialization and Software Reset Sequence"; 82576 datasheet, 4.5 "Device Initialization" */
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,7 +42,7 @@ struct card {
 struct wishes {
 	uint32_t queues, segment;       /* segment: bytes of payload of each segment; 0: none are made */
 	uint32_t rate;                  /* Mbit/s of each transmit queue; 0: as fast as can be */
-	bool legacy, write_back, jumbo, vlan, offload, sums, untidy, show, pools, spread, mirror, loop, port_vlan, statistics;
+	bool legacy, write_back, jumbo, vlan, offload, sums, untidy, show, pools, spread, mirror, loop, port_vlan, restart, statistics;
 	const char *mistake;
 };
 

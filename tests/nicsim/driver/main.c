@@ -109,6 +109,7 @@ static void parse(const char *word)
 	wish.mirror |= strcmp(word, "mirror") == 0;
 	wish.loop |= strcmp(word, "loop") == 0;
 	wish.port_vlan |= strcmp(word, "port-vlan") == 0;
+	wish.restart |= strcmp(word, "restart") == 0;
 	wish.untidy |= strcmp(word, "untidy") == 0;
 	if (strncmp(word, "break=", 6) == 0)
 		wish.mistake = word + 6;

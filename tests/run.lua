@@ -4,7 +4,8 @@
 --
 -- A test file is tests/*/test_*.lua and ends with os.exit(luaunit.LuaUnit.run()). A file that dies counts as one failure.
 -- NF_TEST_JOBS files run at a time (default: one per processor), each at most NF_TEST_SECONDS (default 600), with a TMPDIR
--- of its own that is removed afterwards.
+-- of its own that is removed afterwards. Each is a session of its own: what it has left running in the background, as it failed or
+-- was ended, is named and ended with it.
 local nf = arg[1]
 local places = {}
 for i = 2, #arg do places[#places + 1] = arg[i] end
@@ -32,10 +33,42 @@ local script = ([[
   number=$1 file=$2 place=$3/$1
   mkdir "$place"
   from=$(date +%%s%%N)
-  TMPDIR=$place LUA_PATH='tests/?.lua;;' NF='%s' timeout -k 5 %d '%s' lua "$file" -v -o tap > "$place.text" 2>&1 < /dev/null
+  TMPDIR=$place LUA_PATH='tests/?.lua;;' NF='%s' setsid -w sh -c 'echo $$ > "$1.session"; shift; exec "$@"' sh "$place" \
+    timeout -k 5 %d '%s' lua "$file" -v -o tap > "$place.text" 2>&1 < /dev/null
   echo "$number $? $((($(date +%%s%%N) - from) / 100000000))"
   rm -rf "$place"
 ]]):format(nf, limit, nf)
+
+-- The processes of a session that still run: a list of { pid, command }.
+local function processes(session)
+  local list = {}
+  for pid in io.popen("ls /proc"):lines() do
+    local stat = pid:match("^%d+$") and io.open("/proc/" .. pid .. "/stat")
+    if stat then
+      local state, of = (stat:read("*a") or ""):match(".*%) (%a) %-?%d+ %-?%d+ (%-?%d+)")
+      stat:close()
+      if of == session and state ~= "Z" then
+        local file = io.open("/proc/" .. pid .. "/cmdline")
+        list[#list + 1] = { pid, file and (file:read("*a"):gsub("%z", " ")) or "" }
+        if file then file:close() end
+      end
+    end
+  end
+  return list
+end
+
+-- End what a test file has left running. A process that is just ending is given a second.
+local function clean_up(session)
+  local list = processes(session)
+  if #list > 0 then
+    os.execute("sleep 1")
+    list = processes(session)
+  end
+  for _, process in ipairs(list) do
+    print(("  left running: %s (%s)"):format(process[2], process[1]))
+    os.execute("kill -9 " .. process[1] .. " 2>/dev/null")
+  end
+end
 
 -- Count what a test file that has ended said.
 local function finish(file, text, code, tenths)
@@ -82,6 +115,7 @@ local pipe = io.popen(("xargs -d '\\n' -n 2 -P %d sh -c 'sh %s/script \"$@\" %s'
 for line in pipe:lines() do
   local number, code, tenths = line:match("^(%d+) (%d+) (%d+)$")
   finish(files[tonumber(number)], folder .. "/" .. number .. ".text", tonumber(code), tonumber(tenths))
+  clean_up(ask(("cat %s/%s.session"):format(folder, number)))
   ended = ended + 1
 end
 pipe:close()

@@ -1,4 +1,5 @@
 -- support_conntrack -- frames of both sides of filter.conntrack, and what becomes of them.
+local lu = require("luaunit")
 local bit = require("bit")
 local ffi = require("ffi")
 local nf = require("nf.core")
@@ -6,6 +7,7 @@ local basic = require("support_basic")
 local support = require("support")
 
 local M = {}
+local current              -- the conntrack that the present test has
 
 local function u8(n) return string.char(n % 256) end
 local function u16(n) return u8(math.floor(n / 256)) .. u8(n) end
@@ -69,7 +71,8 @@ function M.start(params)
   params = params or {}
   params[1] = "filter.conntrack"
   params.flows = params.flows or 1000
-  return setmetatable({ bench = basic.start("filter.conntrack", params) }, bench)
+  current = setmetatable({ bench = basic.start("filter.conntrack", params) }, bench)
+  return current
 end
 
 local sides = { inside = 0, outside = 1 }
@@ -122,7 +125,10 @@ function bench:reconfigure(params)
   self.bench:reconfigure(params)
 end
 
-function bench:finish() self.bench:finish() end
+function bench:finish()
+  self.bench:finish()
+  current = nil
+end
 
 -- A connection: ends, family and tags; its methods make frames of its inside and its outside.
 local connection = {}
@@ -173,6 +179,45 @@ end
 function connection:open(w)
   return w:send("inside", self:tcp("inside", "S", 1000, 0)) .. w:send("outside", self:tcp("outside", "SA", 5000, 1001))
     .. w:send("inside", self:tcp("inside", "A", 1001, 5001))
+end
+
+-- A class of tests: each has packets and a clock of its own, and one conntrack at a time, which M.start gives.
+function M.tests()
+  return {
+    setUp = function()
+      support.memory(4000)
+      nf.clock_set(1000000000ULL)
+    end,
+    tearDown = function()
+      if current then current:finish() end
+    end }
+end
+
+-- Send a frame into a side of the present conntrack and compare with what is expected, "pass" when nothing is said.
+function M.expect(side, frame, result, what)
+  lu.assertEquals(current:send(side, frame), result or "pass", what)
+end
+
+-- Run f(connection, conntrack) with both families and each of the tags, each with a conntrack of its own.
+function M.each(tags, ports, params, f)
+  for _, family in ipairs({ 4, 6 }) do
+    for _, tag in ipairs(tags) do
+      local copy = {}
+      for key, value in pairs(params) do copy[key] = value end
+      local w = M.start(copy)
+      f(M.connection({ family = family, tags = tag, dport = ports.dport }), w)
+      w:finish()
+    end
+  end
+end
+
+-- Of a fragmented datagram: IPv4 by flags and offset, IPv6 by a header. `at`: offset in 8 bytes; more: others follow.
+function M.fragment(c, side, id, at, more, payload, protocol)
+  if c.family == 4 then
+    return c:frame(side, function () return payload end, protocol or 17, { id = id, fragment = at + (more and 8192 or 0) })
+  end
+  return c:frame(side, function () return payload end, 44,
+    { extensions = string.char(protocol or 17) .. "\0" .. M.u16(at * 8 + (more and 1 or 0)) .. M.u32(id) })
 end
 
 return M

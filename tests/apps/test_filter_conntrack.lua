@@ -1,44 +1,18 @@
--- filter.conntrack: UDP, echoes, ICMP errors, fragments, other protocols and frames, time-outs, the size of the table, reloads.
+-- filter.conntrack: UDP, echoes, ICMP errors, fragments, other protocols and frames, parameters.
 local lu = require("luaunit")
-local support = require("support")
 local basic = require("support_basic")
 local nf = require("nf.core")
 local ct = require("support_conntrack")
 
-TestConntrack = {}
+TestConntrack = ct.tests()
 
-local w
-
-function TestConntrack:setUp()
-  support.memory(4000)
-  nf.clock_set(1000000000ULL)
-end
-
-function TestConntrack:tearDown()
-  if w then w:finish() end
-  w = nil
-end
-
-local function expect(side, frame, result, what)
-  lu.assertEquals(w:send(side, frame), result or "pass", what)
-end
+local expect = ct.expect
 
 -- With both families, without tags and with two.
-local function each(params, f)
-  for _, family in ipairs({ 4, 6 }) do
-    for _, tags in ipairs({ "", "\x88\xa8\0\1\x81\0\0\5" }) do
-      local copy = {}
-      for key, value in pairs(params) do copy[key] = value end
-      w = ct.start(copy)
-      f(ct.connection({ family = family, tags = tags, dport = 53 }))
-      w:finish()
-      w = nil
-    end
-  end
-end
+local function each(params, f) ct.each({ "", "\x88\xa8\0\1\x81\0\0\5" }, { dport = 53 }, params, f) end
 
 function TestConntrack:testUdp()
-  each({ timeouts = { udp_opening = "10s", udp = "100s" } }, function (c)
+  each({ timeouts = { udp_opening = "10s", udp = "100s" } }, function (c, w)
     expect("outside", c:udp("outside"), "no-flow")
     expect("inside", c:udp("inside"))
     lu.assertEquals(w:counters(), { opened = 1, current = 1, ["half-open"] = 1 })
@@ -73,7 +47,7 @@ end
 
 function TestConntrack:testVlansAreSeparate()
   for _, family in ipairs({ 4, 6 }) do
-    w = ct.start()
+    local w = ct.start()
     local function with(tags) return ct.connection({ family = family, tags = tags }) end
     expect("inside", with("\x81\0\0\5"):udp("inside"))
     for _, tags in ipairs({ "", "\x81\0\0\6", "\x88\xa8\0\1\x81\0\0\5", "\x81\0\0\5\x81\0\0\5" }) do
@@ -88,11 +62,10 @@ function TestConntrack:testVlansAreSeparate()
     expect("outside", with("\x81\0\0\5\x81\0\0\6\x81\0\0\7"):udp("outside"), "not-ip", "three tags")
     w:finish()
   end
-  w = nil
 end
 
 function TestConntrack:testEcho()
-  each({ timeouts = { echo = "20s" } }, function (c)
+  each({ timeouts = { echo = "20s" } }, function (c, w)
     expect("outside", c:echo("outside", false), "no-flow")
     expect("outside", c:echo("outside", true), "no-flow")
     expect("inside", c:echo("inside", true), "not-opening")
@@ -125,7 +98,7 @@ function TestConntrack:testOtherMessages()
 end
 
 function TestConntrack:testErrorsOfTheOutside()
-  each({}, function (c)
+  each({}, function (c, w)
     local lost = c:udp("inside")
     expect("outside", c:error("outside", lost), "unrelated")
     expect("inside", lost)
@@ -159,7 +132,7 @@ end
 
 -- Of TCP the quotation must have a number that was sent.
 function TestConntrack:testErrorsAboutTcp()
-  each({}, function (c)
+  each({}, function (c, w)
     local function about(side, seq) return c:error(side, c:tcp(side == "outside" and "inside" or "outside", "A", seq, 0)) end
     expect("inside", c:tcp("inside", "S", 1000, 0))
     expect("outside", about("outside", 999), "unrelated")
@@ -194,7 +167,7 @@ end
 
 -- Quotations with all that a header can have, cut off everywhere.
 function TestConntrack:testHostileQuotations()
-  w = ct.start()
+  ct.start()
   local six, four = ct.connection({ family = 6 }), ct.connection()
   expect("inside", six:udp("inside"))
   expect("inside", four:udp("inside"))
@@ -210,7 +183,7 @@ end
 
 function TestConntrack:testNeighbours()
   for _, passes in ipairs({ true, false }) do
-    w = ct.start({ neighbor = passes })
+    local w = ct.start({ neighbor = passes })
     local c = ct.connection({ family = 6 })
     local function message(type, hop)
       return ct.ip({ src = c.b, dst = "\255\2" .. ("\0"):rep(13) .. "\1", protocol = 58, hop = hop, payload = ct.icmp(type, 0, ("\0"):rep(20)) })
@@ -229,12 +202,11 @@ function TestConntrack:testNeighbours()
     lu.assertEquals(w:counters(), {})
     w:finish()
   end
-  w = nil
 end
 
 function TestConntrack:testFramesThatAreNotIp()
   for _, passes in ipairs({ true, false }) do
-    w = ct.start({ arp = passes, non_ip = not passes })
+    local w = ct.start({ arp = passes, non_ip = not passes })
     local head = ("\2"):rep(12)
     for _, side in ipairs({ "inside", "outside" }) do
       expect(side, head .. "\8\6" .. ("\0"):rep(28), passes and "pass" or "not-ip")
@@ -246,11 +218,10 @@ function TestConntrack:testFramesThatAreNotIp()
     end
     w:finish()
   end
-  w = nil
 end
 
 function TestConntrack:testOtherProtocols()
-  each({ timeouts = { other_opening = "10s", other = "20s" } }, function (c)
+  each({ timeouts = { other_opening = "10s", other = "20s" } }, function (c, w)
     local function gre(side, protocol) return c:frame(side, function () return ("\0"):rep(20) end, protocol or 47) end
     expect("outside", gre("outside"), "no-flow")
     expect("inside", gre("inside"))
@@ -266,7 +237,7 @@ function TestConntrack:testOtherProtocols()
     w:later(10)
     expect("outside", gre("outside", 50), "no-flow")
   end)
-  each({ other = "drop" }, function (c)
+  each({ other = "drop" }, function (c, w)
     expect("inside", c:frame("inside", function () return ("\0"):rep(20) end, 47), "protocol")
     expect("inside", c:frame("inside", function () return ("\0"):rep(20) end, c.family == 4 and 58 or 1), "protocol", "the other ICMP")
     expect("inside", c:udp("inside"))
@@ -275,7 +246,7 @@ end
 
 -- IPv4 and IPv6 addresses are never the same flow, whatever they look like.
 function TestConntrack:testFamiliesAreSeparate()
-  w = ct.start()
+  ct.start()
   local tail = ("\0"):rep(8)
   local function mapped(a) return "\255" .. ("\0"):rep(7) .. a .. "\0\0\0\0" end
   expect("inside", ct.connection():udp("inside"))
@@ -287,7 +258,7 @@ function TestConntrack:testFamiliesAreSeparate()
 end
 
 function TestConntrack:testExtensionHeaders()
-  w = ct.start()
+  ct.start()
   local c = ct.connection({ family = 6 })
   local function option(next) return string.char(next) .. "\0\1\4\0\0\0\0" end
   local function with(side, n) return c:frame(side, ct.udp, 60, { extensions = option(60):rep(n - 1) .. option(17) }) end
@@ -300,74 +271,65 @@ function TestConntrack:testExtensionHeaders()
   expect("outside", c:frame("outside", ct.udp, 44, { extensions = "\17\0\0\0\0\0\0\9" }))
 end
 
--- Of a fragmented datagram: IPv4 by flags and offset, IPv6 by a header. `at`: offset in 8 bytes; more: others follow.
-local function fragment(c, side, id, at, more, payload, protocol)
-  if c.family == 4 then
-    return c:frame(side, function () return payload end, protocol or 17, { id = id, fragment = at + (more and 8192 or 0) })
-  end
-  return c:frame(side, function () return payload end, 44,
-    { extensions = string.char(protocol or 17) .. "\0" .. ct.u16(at * 8 + (more and 1 or 0)) .. ct.u32(id) })
-end
-
 function TestConntrack:testFragments()
-  each({ timeouts = { fragments = "5s" } }, function (c)
+  each({ timeouts = { fragments = "5s" } }, function (c, w)
     local first = ct.udp({ sport = c.sport, dport = c.dport, length = 3000, data = ("x"):rep(1000) })
     local back = ct.udp({ sport = c.dport, dport = c.sport, length = 3000, data = ("x"):rep(1000) })
     local rest = ("x"):rep(1000)
-    expect("inside", fragment(c, "inside", 9, 126, true, rest), "fragment", "before the first")
-    expect("inside", fragment(c, "inside", 9, 0, true, first))
-    expect("inside", fragment(c, "inside", 9, 126, true, rest))
-    expect("inside", fragment(c, "inside", 9, 251, false, rest))
-    expect("inside", fragment(c, "inside", 10, 126, true, rest), "fragment", "another datagram")
-    expect("outside", fragment(c, "inside", 9, 126, true, rest), "fragment", "from the other side")
-    expect("outside", fragment(c, "outside", 9, 126, true, rest), "fragment")
-    expect("outside", fragment(c, "outside", 9, 0, true, back))
-    expect("outside", fragment(c, "outside", 9, 126, true, rest))
+    expect("inside", ct.fragment(c, "inside", 9, 126, true, rest), "fragment", "before the first")
+    expect("inside", ct.fragment(c, "inside", 9, 0, true, first))
+    expect("inside", ct.fragment(c, "inside", 9, 126, true, rest))
+    expect("inside", ct.fragment(c, "inside", 9, 251, false, rest))
+    expect("inside", ct.fragment(c, "inside", 10, 126, true, rest), "fragment", "another datagram")
+    expect("outside", ct.fragment(c, "inside", 9, 126, true, rest), "fragment", "from the other side")
+    expect("outside", ct.fragment(c, "outside", 9, 126, true, rest), "fragment")
+    expect("outside", ct.fragment(c, "outside", 9, 0, true, back))
+    expect("outside", ct.fragment(c, "outside", 9, 126, true, rest))
     w:later(5)
-    expect("inside", fragment(c, "inside", 9, 126, true, rest), "fragment", "too late")
+    expect("inside", ct.fragment(c, "inside", 9, 126, true, rest), "fragment", "too late")
     lu.assertEquals(w:counters().opened, 1)
     -- A first fragment that does not pass lets none pass.
     local stranger = ct.connection({ family = c.family, tags = c.tags, peer = 2, dport = 53 })
-    expect("outside", fragment(stranger, "outside", 11, 0, true, back), "no-flow")
-    expect("outside", fragment(stranger, "outside", 11, 126, true, rest), "fragment")
+    expect("outside", ct.fragment(stranger, "outside", 11, 0, true, back), "no-flow")
+    expect("outside", ct.fragment(stranger, "outside", 11, 126, true, rest), "fragment")
     -- A first one without the whole header of its protocol, and a later one that begins within it.
-    expect("inside", fragment(c, "inside", 12, 0, true, ("\0"):rep(16), 6), "malformed")
-    expect("inside", fragment(c, "inside", 12, 1, true, ("\0"):rep(16), 6), "fragment")
-    expect("inside", fragment(c, "inside", 12, 2, true, ("\0"):rep(16), 6), "fragment")
+    expect("inside", ct.fragment(c, "inside", 12, 0, true, ("\0"):rep(16), 6), "malformed")
+    expect("inside", ct.fragment(c, "inside", 12, 1, true, ("\0"):rep(16), 6), "fragment")
+    expect("inside", ct.fragment(c, "inside", 12, 2, true, ("\0"):rep(16), 6), "fragment")
   end)
 end
 
 function TestConntrack:testLaterFragmentOfTcpBeginsBehindItsHeader()
   each({}, function (c)
     local syn = ct.tcp({ sport = c.sport, dport = c.dport, flags = "S", data = ("\0"):rep(4) })
-    expect("inside", fragment(c, "inside", 5, 0, true, syn, 6))
-    expect("inside", fragment(c, "inside", 5, 1, true, ("\0"):rep(16), 6), "fragment")
-    expect("inside", fragment(c, "inside", 5, 2, true, ("\0"):rep(16), 6), "fragment")
-    expect("inside", fragment(c, "inside", 5, 3, false, ("\0"):rep(16), 6))
+    expect("inside", ct.fragment(c, "inside", 5, 0, true, syn, 6))
+    expect("inside", ct.fragment(c, "inside", 5, 1, true, ("\0"):rep(16), 6), "fragment")
+    expect("inside", ct.fragment(c, "inside", 5, 2, true, ("\0"):rep(16), 6), "fragment")
+    expect("inside", ct.fragment(c, "inside", 5, 3, false, ("\0"):rep(16), 6))
   end)
 end
 
 function TestConntrack:testFragmentsCanBeRefused()
   each({ fragments = 0 }, function (c)
-    expect("inside", fragment(c, "inside", 9, 0, true, ct.udp({ length = 3000 })), "fragment")
-    expect("inside", fragment(c, "inside", 9, 126, false, "x"), "fragment")
+    expect("inside", ct.fragment(c, "inside", 9, 0, true, ct.udp({ length = 3000 })), "fragment")
+    expect("inside", ct.fragment(c, "inside", 9, 126, false, "x"), "fragment")
     expect("inside", c:udp("inside"))
   end)
 end
 
 -- More datagrams than are remembered: the oldest go, the youngest are there.
 function TestConntrack:testManyFragmentedDatagrams()
-  w = ct.start({ fragments = 64 })
+  local w = ct.start({ fragments = 64 })
   local c = ct.connection()
   local first = ct.udp({ length = 3000 })
   for id = 1, 1000 do
-    expect("inside", fragment(c, "inside", id, 0, true, first))
-    expect("inside", fragment(c, "inside", id, 100, false, "x"))
+    expect("inside", ct.fragment(c, "inside", id, 0, true, first))
+    expect("inside", ct.fragment(c, "inside", id, 100, false, "x"))
     w:later(0.001)
   end
   local known = 0
   for id = 1, 1000 do
-    if w:send("inside", fragment(c, "inside", id, 100, false, "x")) == "pass" then known = known + 1 end
+    if w:send("inside", ct.fragment(c, "inside", id, 100, false, "x")) == "pass" then known = known + 1 end
   end
   lu.assertEquals(known, 64)
 end
@@ -394,7 +356,7 @@ function TestConntrack:testMalformed()
 end
 
 function TestConntrack:testHostileFrames()
-  w = ct.start()
+  local w = ct.start()
   for _, side in ipairs({ "inside", "outside" }) do
     for _, frame in ipairs(basic.hostile) do lu.assertNotEquals(w:send(side, frame), "pass") end
   end
@@ -402,7 +364,7 @@ end
 
 -- Both inputs are served, and a full output holds up only its own direction.
 function TestConntrack:testFullOutput()
-  w = ct.start()
+  local w = ct.start()
   local b, c = w.bench, ct.connection()
   expect("inside", c:udp("inside"))
   for _, room in ipairs({ 0, 3 }) do
@@ -420,208 +382,6 @@ function TestConntrack:testFullOutput()
     b:push()
     lu.assertEquals(#b:take(1), 5 - room)
   end
-end
-
--- Silent flows go by themselves, within two seconds or so after their time.
-function TestConntrack:testSweep()
-  w = ct.start({ flows = 5000, timeouts = { udp_opening = "10s" } })
-  for host = 1, 2000 do expect("inside", ct.connection({ host = host }):udp("inside")) end
-  w:later(9.999)
-  w:tick(5000)
-  lu.assertEquals(w:counters(), { opened = 2000, current = 2000, ["half-open"] = 2000 })
-  w:later(0.001)
-  w:tick(2048)
-  lu.assertEquals(w:counters(), { opened = 2000, ["timed-out"] = 2000 })
-end
-
--- A table full of settled flows refuses new ones, and lives.
-function TestConntrack:testFullTable()
-  w = ct.start({ flows = 100, half_open = 100 })
-  for host = 1, 100 do
-    local c = ct.connection({ host = host })
-    expect("inside", c:udp("inside"))
-    expect("outside", c:udp("outside"))
-  end
-  local other = ct.connection({ host = 101 })
-  expect("inside", other:udp("inside"), "table-full")
-  expect("inside", other:tcp("inside", "S", 1, 0), "table-full")
-  expect("inside", other:echo("inside", false), "table-full")
-  for host = 1, 100 do expect("outside", ct.connection({ host = host }):udp("outside")) end
-  lu.assertEquals(w:counters(), { opened = 100, current = 100 })
-  w:later(301)
-  expect("inside", other:udp("inside"), "pass", "those that are silent make room at once")
-end
-
--- A flood of SYNs from the inside, with and without answers: what is settled stays, and new connections still find in.
-function TestConntrack:testFloodAgainstSettledFlows()
-  w = ct.start({ flows = 400, half_open = 100 })
-  local settled = {}
-  for host = 1, 300 do
-    settled[host] = ct.connection({ family = host % 2 * 2 + 4, host = host })
-    lu.assertEquals(settled[host]:open(w), "passpasspass")
-  end
-  math.randomseed(1)
-  for n = 1, 5000 do
-    local flood = ct.connection({ host = 1000 + n % 50, sport = 1024 + n })
-    expect("inside", flood:tcp("inside", "S", n, 0))
-    if n % 7 == 0 then expect("outside", flood:tcp("outside", "SA", 9, n + 1)) end
-    if n % 11 == 0 then expect("inside", ct.connection({ host = 2000, sport = n }):udp("inside")) end
-    if n % 500 == 0 then
-      w:tick()
-      local late = ct.connection({ host = 3000 + n })
-      lu.assertEquals(late:open(w), "passpasspass", "a new connection finds in")
-      expect("inside", late:tcp("inside", "R", 1001, 0))
-    end
-  end
-  for host = 1, 300 do
-    local c = settled[host]
-    expect("outside", c:tcp("outside", "A", 5001, 1001), "pass", "flow " .. host)
-    expect("inside", c:tcp("inside", "PA", 1001, 5001, { data = "x" }))
-  end
-  w:tick()
-  local counters = w:counters()
-  lu.assertEquals(counters.current, 399, "one has just been closed")
-  lu.assertEquals(counters["half-open"], 99)
-  lu.assertEquals(counters.opened, counters.evicted + counters.closed + counters.current)
-end
-
--- A flood from the outside costs no place at all.
-function TestConntrack:testFloodFromTheOutside()
-  w = ct.start({ flows = 100 })
-  for n = 1, 2000 do
-    expect("outside", ct.connection({ peer = n % 200, sport = n }):tcp("outside", n % 2 == 0 and "S" or "A", n, 0), "no-flow")
-  end
-  lu.assertEquals(w:counters(), {})
-end
-
-local function fill(n)
-  local list = {}
-  for host = 1, n do
-    list[host] = ct.connection({ family = host % 2 * 2 + 4, host = host })
-    lu.assertEquals(list[host]:open(w), "passpasspass")
-  end
-  return list
-end
-
-local function all_live(list)
-  for host, c in ipairs(list) do
-    expect("outside", c:tcp("outside", "A", 5001, 1001), "pass", "flow " .. host)
-  end
-end
-
-function TestConntrack:testReloadKeepsFlows()
-  w = ct.start({ flows = 500 })
-  local list = fill(300)
-  w:reconfigure({ flows = 500, timeouts = { tcp = "1h", udp = "1min" }, midstream = true })
-  all_live(list)
-  w:tick()
-  lu.assertEquals(w:counters(), { opened = 300, current = 300 })
-  w:later(3600)
-  expect("outside", list[1]:tcp("outside", "A", 5001, 1001), "no-flow", "the new time-out counts for old flows, too")
-end
-
--- Fragments that are under way go on after a reload.
-function TestConntrack:testReloadKeepsFragments()
-  w = ct.start({ flows = 100 })
-  local c = ct.connection()
-  expect("inside", fragment(c, "inside", 9, 0, true, ct.udp({ length = 3000 })))
-  w:reconfigure({ flows = 100, arp = false })
-  expect("inside", fragment(c, "inside", 9, 100, false, "x"))
-end
-
--- A lower limit of half-open flows: those that are too many go bit by bit, and nothing is refused meanwhile.
-function TestConntrack:testReloadWithFewerHalfOpenFlows()
-  w = ct.start({ flows = 4000, half_open = 2000 })
-  local c = ct.connection({ host = 5000 })
-  c:open(w)
-  for host = 1, 1000 do expect("inside", ct.connection({ host = host }):udp("inside")) end
-  w:reconfigure({ flows = 4000, half_open = 100 })
-  for host = 1001, 1050 do expect("inside", ct.connection({ host = host }):udp("inside"), "pass", "one goes for another") end
-  lu.assertEquals(w:counters()["half-open"], 1000)
-  w:tick()
-  lu.assertEquals(w:counters()["half-open"], 744)
-  for host = 1051, 1060 do expect("inside", ct.connection({ host = host }):udp("inside")) end
-  w:tick(3)
-  lu.assertEquals(w:counters()["half-open"], 100)
-  expect("inside", ct.connection({ host = 1070 }):udp("inside"))
-  lu.assertEquals(w:counters()["half-open"], 100)
-  all_live({ c })
-  w:reconfigure({ flows = 4000, half_open = 200 })
-  for host = 2001, 2300 do expect("inside", ct.connection({ host = host }):udp("inside")) end
-  lu.assertEquals(w:counters()["half-open"], 200)
-end
-
--- A larger table: all flows move, those that are used at once and the others at the ticks.
-function TestConntrack:testReloadWithALargerTable()
-  w = ct.start({ flows = 500 })
-  local list = fill(400)
-  expect("inside", ct.connection({ host = 900 }):udp("inside"))
-  w:reconfigure({ flows = 20000 })
-  for host = 1, 50 do expect("outside", list[host]:tcp("outside", "A", 5001, 1001)) end
-  w:tick()
-  lu.assertEquals(w:counters(), { opened = 401, current = 401, ["half-open"] = 1 })
-  all_live(list)
-  expect("outside", ct.connection({ host = 900 }):udp("outside"))
-  w:tick(10)
-  w:reconfigure({ flows = 20000, arp = false })
-  all_live(list)
-  w:reconfigure({ flows = 500 })
-  w:tick(2)
-  all_live(list)
-end
-
--- A smaller one: as many as it holds, half-open ones last.
-function TestConntrack:testReloadWithASmallerTable()
-  w = ct.start({ flows = 500 })
-  local list = fill(100)
-  for host = 1, 200 do expect("inside", ct.connection({ host = 5000 + host }):udp("inside")) end
-  w:reconfigure({ flows = 120 })
-  w:tick(3)
-  all_live(list)
-  local counters = w:counters()
-  lu.assertEquals(counters, { opened = 300, evicted = 180, current = 120, ["half-open"] = 20 })
-  w:reconfigure({ flows = 16 })
-  w:tick(3)
-  local live = 0
-  for _, c in ipairs(list) do
-    if w:send("outside", c:tcp("outside", "A", 5001, 1001)) == "pass" then live = live + 1 end
-  end
-  lu.assertEquals(live, 16)
-end
-
--- While flows move, silence counts, new flows open, and another change of the size is refused.
-function TestConntrack:testReloadsInAHurry()
-  w = ct.start({ flows = 500 })
-  local list = fill(300)
-  w:reconfigure({ flows = 600 })
-  local app = assert(support.new("filter.conntrack", { "filter.conntrack", flows = 700 }))
-  lu.assertTrue(app.class.prepare(app, w.bench.app) < 0)
-  lu.assertEquals(require("ffi").string(nf.nf_error()), "app 'x': the flows are still moving to a table of 600 after an earlier change of "
-    .. "'flows'; change it again in some seconds")
-  app.class.retire(app)
-  nf.app_delete(app)
-  w:reconfigure({ flows = 600, timeouts = { tcp = "1000s" } })
-  expect("inside", ct.connection({ host = 900 }):udp("inside"))
-  all_live({ list[1], list[2] })
-  w:later(1000)
-  expect("outside", list[1]:tcp("outside", "A", 5001, 1001), "no-flow")
-  expect("outside", list[3]:tcp("outside", "A", 5001, 1001), "no-flow")
-  w:tick(3)
-  lu.assertEquals(w:counters().current, nil)
-end
-
--- What a reload prepared and gave up leaves nothing behind; the sanitizers would tell.
-function TestConntrack:testReloadThatIsGivenUp()
-  w = ct.start({ flows = 100 })
-  local c = ct.connection()
-  expect("inside", c:udp("inside"))
-  for _, flows in ipairs({ 100, 200 }) do
-    local app = assert(support.new("filter.conntrack", { "filter.conntrack", flows = flows }))
-    lu.assertEquals(app.class.prepare(app, w.bench.app), 0)
-    app.class.abort(app)
-    nf.app_delete(app)
-  end
-  expect("outside", c:udp("outside"))
 end
 
 function TestConntrack:testMessages()

@@ -1,42 +1,15 @@
 -- filter.conntrack: TCP connections, each step and what must not pass at it.
 local lu = require("luaunit")
-local support = require("support")
-local nf = require("nf.core")
 local ct = require("support_conntrack")
 
-TestTcp = {}
+TestTcp = ct.tests()
 
-local w
+local expect = ct.expect
 
-function TestTcp:setUp()
-  support.memory(2000)
-  nf.clock_set(1000000000ULL)
-end
-
-function TestTcp:tearDown()
-  if w then w:finish() end
-  w = nil
-end
-
--- Send and compare with what is expected, "pass" when nothing is said.
-local function expect(side, frame, result, what)
-  lu.assertEquals(w:send(side, frame), result or "pass", what)
-end
-
-local families = { 4, 6 }
-local function each(f)
-  for _, family in ipairs(families) do
-    for _, tags in ipairs({ "", "\x81\0\0\5", "\x88\xa8\0\1\x81\0\0\5" }) do
-      w = ct.start()
-      f(ct.connection({ family = family, tags = tags }))
-      w:finish()
-      w = nil
-    end
-  end
-end
+local function each(f) ct.each({ "", "\x81\0\0\5", "\x88\xa8\0\1\x81\0\0\5" }, {}, {}, f) end
 
 function TestTcp:testAWholeConnection()
-  each(function (c)
+  each(function (c, w)
     expect("inside", c:tcp("inside", "S", 1000, 0))
     expect("inside", c:tcp("inside", "S", 1000, 0), "pass", "again")
     lu.assertEquals(w:counters(), { opened = 1, current = 1, ["half-open"] = 1 })
@@ -60,7 +33,7 @@ function TestTcp:testAWholeConnection()
 end
 
 function TestTcp:testNothingFromOutsideOpens()
-  each(function (c)
+  each(function (c, w)
     for _, flags in ipairs({ "S", "SA", "A", "PA", "FA", "R", "RA" }) do
       expect("outside", c:tcp("outside", flags, 1, 1), "no-flow", flags)
     end
@@ -69,7 +42,7 @@ function TestTcp:testNothingFromOutsideOpens()
 end
 
 function TestTcp:testOnlyASynOpens()
-  each(function (c)
+  each(function (c, w)
     for _, flags in ipairs({ "SA", "A", "PA", "FA", "R", "RA" }) do
       expect("inside", c:tcp("inside", flags, 1, 1), "not-opening", flags)
     end
@@ -78,7 +51,7 @@ function TestTcp:testOnlyASynOpens()
 end
 
 function TestTcp:testFlagsThatMakeNoSense()
-  each(function (c)
+  each(function (c, w)
     lu.assertEquals(c:open(w), "passpasspass")
     for _, side in ipairs({ "inside", "outside" }) do
       for _, flags in ipairs({ "", "F", "P", "U", "FPU", "SF", "SFA", "SR", "SRA", "RF", "RFA", "SRFPAUEC" }) do
@@ -119,7 +92,7 @@ function TestTcp:testSynWithData()
 end
 
 function TestTcp:testRefusedConnection()
-  each(function (c)
+  each(function (c, w)
     expect("inside", c:tcp("inside", "S", 1000, 0))
     expect("outside", c:tcp("outside", "R", 0, 0), "out-of-window", "acknowledges nothing")
     expect("outside", c:tcp("outside", "RA", 0, 1000), "out-of-window")
@@ -131,7 +104,7 @@ function TestTcp:testRefusedConnection()
 end
 
 function TestTcp:testGivenUpByTheInside()
-  each(function (c)
+  each(function (c, w)
     expect("inside", c:tcp("inside", "S", 1000, 0))
     expect("inside", c:tcp("inside", "R", 1000, 0), "out-of-window")
     expect("inside", c:tcp("inside", "R", 1002, 0), "out-of-window")
@@ -141,7 +114,7 @@ function TestTcp:testGivenUpByTheInside()
 end
 
 function TestTcp:testBothOpenAtOnce()
-  each(function (c)
+  each(function (c, w)
     expect("inside", c:tcp("inside", "S", 1000, 0))
     expect("outside", c:tcp("outside", "S", 5000, 0))
     lu.assertEquals(w:counters()["half-open"], 1)
@@ -155,7 +128,7 @@ end
 
 -- Numbers below the window by more than it ever was, and beyond it, are nobody's.
 function TestTcp:testWindowOfBothSides()
-  each(function (first)
+  each(function (first, w)
     -- Both have offered 1,000 bytes, without a scale.
     for host, case in ipairs({ { "inside", 1001, 5001 }, { "outside", 5001, 1001 } }) do
       local side, seq, ack = case[1], case[2], case[3]
@@ -181,8 +154,8 @@ end
 function TestTcp:testWindowScale()
   for _, case in ipairs({ { ct.scale(7), ct.scale(2), 7, 2 }, { ct.scale(7), "", 0, 0 }, { "", ct.scale(7), 0, 0 },
     { ct.scale(255), ct.scale(14), 14, 14 }, { "\2\4\5\180" .. ct.scale(3), "\1\1\1\1" .. ct.scale(4), 3, 4 } }) do
-    for _, family in ipairs(families) do
-      w = ct.start()
+    for _, family in ipairs({ 4, 6 }) do
+      local w = ct.start()
       local c = ct.connection({ family = family })
       expect("inside", c:tcp("inside", "S", 1000, 0, { options = case[1], window = 500 }))
       expect("outside", c:tcp("outside", "SA", 5000, 1001, { options = case[2], window = 600 }))
@@ -199,13 +172,12 @@ function TestTcp:testWindowScale()
       w:finish()
     end
   end
-  w = nil
 end
 
 -- Options that are cut off or have no length: no scale, no harm.
 function TestTcp:testBrokenOptions()
   for i, options in ipairs({ "\3\3\7\0", "\3\2\7\7", "\3\0\7\7", "\3\4\7\7", "\2\255\0\0", "\1\1\1\3", "\1\1\3\3", "\0\3\3\7", ("\1"):rep(40) }) do
-    w = ct.start()
+    local w = ct.start()
     local c = ct.connection()
     expect("inside", c:tcp("inside", "S", 1000, 0, { options = options }))
     expect("outside", c:tcp("outside", "SA", 5000, 1001, { options = ct.scale(7) }))
@@ -215,15 +187,14 @@ function TestTcp:testBrokenOptions()
     expect("outside", c:tcp("outside", "A", 5001 + 1000 * 2 ^ scaled, 1001))
     w:finish()
   end
-  w = nil
 end
 
 -- A RST ends the connection only at the number that is expected next.
 function TestTcp:testReset()
-  for _, family in ipairs(families) do
+  for _, family in ipairs({ 4, 6 }) do
     for _, case in ipairs({ { "inside", "outside", 1001, 5001 }, { "outside", "inside", 5001, 1001 } }) do
       local side, other, seq, ack = case[1], case[2], case[3], case[4]
-      w = ct.start()
+      local w = ct.start()
       local c = ct.connection({ family = family })
       c:open(w)
       expect(side, c:tcp(side, "R", seq - 1, 0), "out-of-window")
@@ -247,12 +218,11 @@ function TestTcp:testReset()
       w:finish()
     end
   end
-  w = nil
 end
 
 -- A host that lost its memory opens again: the other one's answer makes it reset what it does not know.
 function TestTcp:testHostThatForgot()
-  each(function (c)
+  each(function (c, w)
     c:open(w)
     expect("inside", c:tcp("inside", "S", 777000, 0))
     expect("outside", c:tcp("outside", "A", 5001, 1001))
@@ -266,7 +236,7 @@ end
 
 -- The outside may not open again, whatever it says.
 function TestTcp:testSynOfTheOutsideInAConnection()
-  each(function (c)
+  each(function (c, w)
     c:open(w)
     expect("outside", c:tcp("outside", "S", 777000, 0), "out-of-window")
     expect("outside", c:tcp("outside", "SA", 777000, 1001), "out-of-window")
@@ -275,7 +245,7 @@ function TestTcp:testSynOfTheOutsideInAConnection()
 end
 
 function TestTcp:testSameEndsAgain()
-  each(function (c)
+  each(function (c, w)
     c:open(w)
     expect("inside", c:tcp("inside", "FA", 1001, 5001))
     expect("inside", c:tcp("inside", "S", 9000, 0), "pass", "asks the other side, which knows better")
@@ -290,7 +260,7 @@ end
 
 -- A SYN that was never answered gives way to another one from the same port.
 function TestTcp:testAnotherSyn()
-  each(function (c)
+  each(function (c, w)
     expect("inside", c:tcp("inside", "S", 1000, 0))
     expect("inside", c:tcp("inside", "S", 2000, 0))
     expect("outside", c:tcp("outside", "SA", 5000, 1001), "out-of-window")
@@ -300,8 +270,8 @@ function TestTcp:testAnotherSyn()
 end
 
 function TestTcp:testTimeouts()
-  for _, family in ipairs(families) do
-    w = ct.start({ timeouts = { tcp_opening = "10s", tcp = "1000s", tcp_half_closed = "100s", tcp_closing = "1s" } })
+  for _, family in ipairs({ 4, 6 }) do
+    local w = ct.start({ timeouts = { tcp_opening = "10s", tcp = "1000s", tcp_half_closed = "100s", tcp_closing = "1s" } })
     local c = ct.connection({ family = family })
     expect("inside", c:tcp("inside", "S", 1000, 0))
     w:later(9.999)
@@ -325,13 +295,12 @@ function TestTcp:testTimeouts()
     lu.assertEquals(w:counters(), { opened = 2, closed = 1, ["timed-out"] = 1 })
     w:finish()
   end
-  w = nil
 end
 
 -- From the middle, when that is wanted: from the inside alone, and the outside must answer to what was sent.
 function TestTcp:testMidstream()
-  for _, family in ipairs(families) do
-    w = ct.start({ midstream = true })
+  for _, family in ipairs({ 4, 6 }) do
+    local w = ct.start({ midstream = true })
     local c = ct.connection({ family = family })
     expect("outside", c:tcp("outside", "A", 5001, 1001), "no-flow")
     for _, flags in ipairs({ "SA", "R", "RA" }) do expect("inside", c:tcp("inside", flags, 1001, 5001), "not-opening", flags) end
@@ -347,7 +316,6 @@ function TestTcp:testMidstream()
     lu.assertEquals(w:counters().current, 1)
     w:finish()
   end
-  w = nil
 end
 
 -- Numbers of a large transfer go round, with full windows, in both directions.
@@ -372,7 +340,7 @@ end
 
 -- The address of the other side does not help.
 function TestTcp:testSpoofed()
-  each(function (c)
+  each(function (c, w)
     c:open(w)
     expect("outside", c:tcp("inside", "A", 1001, 5001), "spoofed")
     expect("inside", c:tcp("outside", "A", 5001, 1001), "spoofed")
@@ -383,8 +351,8 @@ end
 
 -- A header that is cut off, or longer than the packet.
 function TestTcp:testMalformed()
-  for _, family in ipairs(families) do
-    w = ct.start()
+  for _, family in ipairs({ 4, 6 }) do
+    local w = ct.start()
     local c = ct.connection({ family = family })
     local whole = c:tcp("inside", "S", 1000, 0, { options = ct.scale(7) })
     local header = family == 4 and 34 or 54
@@ -396,7 +364,6 @@ function TestTcp:testMalformed()
     expect("inside", whole .. ("\0"):rep(20), "pass", "padding")
     w:finish()
   end
-  w = nil
 end
 
 os.exit(lu.LuaUnit.run())

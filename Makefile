@@ -164,6 +164,7 @@ SOURCES := \
 	src/apps/filter/conntrack_frame.c \
 	src/apps/filter/conntrack_table.c \
 	src/apps/filter/conntrack_tcp.c \
+	src/apps/intel/intel_offload.c \
 	src/apps/intel/intel_pool.c \
 	src/apps/intel/intel_port.c \
 	src/apps/intel/intel_port_open.c \

@@ -70,6 +70,7 @@ static void bind(struct intel_port *port)
 	port->transmit.command = 1u << 20 | 1u << 24 | 1u << 25 | 1u << 29;
 	port->transmit.command_last = 1u << 27;
 	port->transmit.unit = 1;
+	port->transmit.offloads |= INTEL_OFFLOAD_82574;
 }
 
 /* 4.6.5, 4.6.6: rings, then the units on. */

@@ -41,6 +41,7 @@ int intel_port_bind(struct intel_port *port)
 	t->ring = port->rings->transmit;
 	t->mask = port->transmit_ring - 1;
 	t->longest = port->mtu + 22;
+	t->offloads = (port->vlan ? INTEL_OFFLOAD_TAG : 0) | (port->checksum ? INTEL_OFFLOAD_SUM : 0);
 	t->packet = calloc(port->transmit_ring, sizeof(*t->packet));
 	t->last = calloc(port->transmit_ring, sizeof(*t->last));
 	if (r->packet == NULL || t->packet == NULL || t->last == NULL)
@@ -157,7 +158,7 @@ static void take_over(struct intel_port *port, struct intel_port *old)
 {
 	struct intel_receive receive = port->receive;
 	struct intel_transmit transmit = port->transmit;
-	uint32_t longest = transmit.longest;
+	uint32_t longest = transmit.longest, offloads = transmit.offloads;
 
 	port->receive = old->receive;
 	port->transmit = old->transmit;
@@ -165,6 +166,7 @@ static void take_over(struct intel_port *port, struct intel_port *old)
 	port->receive.tail = receive.tail;
 	port->transmit.tail = transmit.tail;
 	port->transmit.longest = longest;
+	port->transmit.offloads = offloads;
 	port->receive.ring = receive.ring;
 	port->transmit.ring = transmit.ring;
 	old->receive = receive;

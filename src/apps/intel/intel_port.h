@@ -42,7 +42,7 @@ struct intel_port {
 	const char *pci;
 	uint32_t queue, mtu, receive_ring, transmit_ring, rss;
 	uint64_t wait_ns;
-	bool promiscuous, has_promiscuous, flow_control, vlan, has_mac;
+	bool promiscuous, has_promiscuous, flow_control, vlan, checksum, has_mac;
 	uint8_t mac[6];
 	struct rate rate_limit;
 	struct intel_pool pool;         /* parameter vmdq */
@@ -134,7 +134,11 @@ uint64_t intel_port_sleep_limit(const struct app *app);
 	{ "mac", PARAM_MAC, offsetof(struct intel_port, mac), .optional = true, .present = offsetof(struct intel_port, has_mac), \
 		.help = "address of the card, instead of its own" }, \
 	{ "vlan", PARAM_BOOL, offsetof(struct intel_port, vlan), .initial = false, \
-		.help = "take VLAN tags out of received frames, into the packet's metadata" }, \
+		.help = "the card takes VLAN tags out of received frames, into the packet's metadata, and puts those of metadata in; without it nf " \
+			"puts them in" }, \
+	{ "checksum", PARAM_BOOL, offsetof(struct intel_port, checksum), .initial = true, \
+		.help = "the card finishes TCP and UDP checksums that packets carry unfinished; without it nf does. What the card found out " \
+			"about those of received packets is in their metadata in any case" }, \
 	{ "receive_ring", PARAM_U32, offsetof(struct intel_port, receive_ring), .min = INTEL_RING_LEAST, .max = INTEL_RING_MOST, \
 		.initial = 1024, .help = "descriptors, a power of two" }, \
 	{ "transmit_ring", PARAM_U32, offsetof(struct intel_port, transmit_ring), .min = INTEL_RING_LEAST, .max = INTEL_RING_MOST, \

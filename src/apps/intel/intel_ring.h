@@ -22,8 +22,15 @@ enum {
 	INTEL_RING_LEAST = 64, INTEL_RING_MOST = 4096,  /* descriptors; a power of two */
 	INTEL_REFILL = 32,              /* descriptors are filled in bursts of at least so many */
 	INTEL_REPORT = 32,              /* at most so many are sent without a report that is asked for */
+	INTEL_CONTEXT_SLOT = 36,        /* bit of a context that says which of two it is */
 	INTEL_SHORTEST = 60             /* bytes of a frame on the wire, without the FCS: shorter ones are padded */
 };
+
+/* A mark in intel_transmit.last. */
+#define INTEL_CONTEXT (1u << 31)
+
+/* In a packet's descriptor: the card inserts a tag. */
+#define INTEL_VLE (1u << 30)
 
 struct intel_descriptor {
 	uint64_t low, high;             /* little-endian */
@@ -44,16 +51,27 @@ struct intel_receive {
 	uint16_t port;
 };
 
+/* A context: where a card finds the headers of what it has to finish. */
+struct intel_context {
+	uint64_t low, high;             /* high 0: none */
+};
+
+/* What a card finishes before it sends, and in which form it is told. */
+enum intel_offloads { INTEL_OFFLOAD_TAG = 1, INTEL_OFFLOAD_SUM = 2, INTEL_OFFLOAD_82574 = 4 };
+
 struct intel_transmit {
 	volatile struct intel_descriptor *ring;
-	struct packet **packet;         /* of each descriptor */
-	uint32_t *last;                 /* of a burst's first descriptor: the total of its last one */
+	struct packet **packet;         /* of each descriptor; NULL: of a context */
+	uint32_t *last;                 /* of a burst's first descriptor: the total of its last one, with INTEL_CONTEXT if it is a context */
 	volatile uint32_t *tail;
 	uint32_t mask;
 	uint32_t next, clean;           /* totals: given to the card, given back */
+	uint32_t reported;              /* within a push: reports are asked for up to here */
 	uint32_t longest;               /* bytes of a frame */
 	uint64_t command, command_last; /* bits of each descriptor; and of a burst's last one, for which a report is asked */
 	uint64_t unit;                  /* times a frame's length: bit 0, and the bit where the length stands once more, if it does */
+	uint32_t offloads;              /* enum intel_offloads */
+	struct intel_context context[2];        /* that the card remembers, of tags alone and of checksums */
 	struct packet *pending;         /* a GSO packet that is being cut: held */
 	struct gso cut;
 	uint32_t cut_next;
@@ -70,6 +88,10 @@ void intel_send(struct intel_transmit *t, struct app *app, struct link *input);
 
 /* Give back what the card has sent, and count it. */
 void intel_reclaim(struct intel_transmit *t, struct app *app);
+
+/* Leave to the card what it can finish of a packet, whose metadata no longer ask for it then.
+ *   gives: bits for the packet's descriptor; *context, which must come before it, with high 0 when none must */
+uint64_t intel_offload(const struct intel_transmit *t, struct packet *p, struct intel_context *context);
 
 /* Packets that the card has. */
 uint32_t intel_posted(const struct intel_receive *r);

@@ -8,6 +8,7 @@
 #   make bench                   all benchmarks; BENCH="basic --json" some
 #   make fuzz                    each fuzz harness for a minute
 #   make soak                    an hour of traffic, reloads and deaths, with a report; SOAK=SECONDS another time
+#   make soak-lwaftr             ten minutes of real traffic through an lwAFTR whose table changes; SOAK=SECONDS another time
 #   make lint                    luacheck, gcc and clang without a warning, generated pages up to date
 #   make docs                    the generated page docs/apps.md
 #   make install                 the binary, its manual page and the completion for bash, below PREFIX=/usr/local
@@ -471,7 +472,7 @@ TRAP_SOURCES := \
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-.PHONY: all deps linux demo check check-qemu bench lint fuzz soak docs install deb systemd clean help
+.PHONY: all deps linux demo check check-qemu bench lint fuzz soak soak-lwaftr docs install deb systemd clean help
 .DEFAULT_GOAL := all
 
 all: $(NF) $(if $(DPDK),$(BUILD)/table_dpdk.so)
@@ -625,6 +626,10 @@ bench: all
 # Traffic, reloads, deaths, captures and metrics at once, for SOAK seconds; the report is a table.
 soak: all
 	@./$(NF) lua tests/soak.lua $(NF)
+
+# Real traffic through an lwAFTR whose table changes all the while, for SOAK seconds (600), as root.
+soak-lwaftr: all
+	@./$(NF) lua tests/lwaftr_soak.lua $(NF)
 
 # What people and machines read but the compiler does not: Lua, warnings of two compilers, generated pages.
 lint: deps

@@ -85,10 +85,26 @@ ip -n "$way" route add 2001:db8:af::1/128 via 2001:db8:af::f
 ip -n "$host" address add 203.0.113.2/24 dev four
 ip -n "$host" route add 198.51.100.0/24 via 203.0.113.1
 
+# Stop all of nf; its tables and ledgers.
+finish() {
+	for name in $b4a $b4b $relay; do "$nf" stop "$name" >/dev/null 2>&1 || true; done
+	for process in $running; do wait "$process" || failed=1; done
+	running=
+	for name in $relay $b4a $b4b; do
+		grep -q "it balances" "$folder/$name" || { echo "FAILED   the ledger of $name does not balance"; failed=1; }
+		echo
+		cat "$folder/$name"
+	done
+	exit $failed
+}
+
 if [ "$1" = stay ]; then
+	staying=1
+	trap "staying=" HUP INT TERM
 	echo "clients $one $two provider $way host $host relay $relay routers $b4a $b4b"
 	echo "for example: ip netns exec $one ping 203.0.113.2; $nf top $relay; Ctrl-C ends all"
-	while :; do sleep 1; done
+	while [ -n "$staying" ]; do sleep 1; done
+	finish
 fi
 
 mkdir "$folder/www"
@@ -139,12 +155,4 @@ if command -v iperf3 >/dev/null; then
 	grep receiver "$folder/out" || true
 fi
 
-for name in $b4a $b4b $relay; do "$nf" stop "$name" >/dev/null || failed=1; done
-for process in $running; do wait "$process" || failed=1; done
-running=
-for name in $relay $b4a $b4b; do
-	grep -q "it balances" "$folder/$name" || { echo "FAILED   the ledger of $name does not balance"; failed=1; }
-	echo
-	cat "$folder/$name"
-done
-exit $failed
+finish

@@ -76,15 +76,22 @@ static const struct program_option pci_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+/* What every program has that makes the graph of an lwAFTR. */
+#define LWAFTR_OPTIONS \
+	{ "--proxy-arp", NULL, "Answer ARP for the addresses that have softwires." }, \
+	{ "--set", "KEY=VALUE,...", "Parameters of lwaftr.lwaftr, for example echo=identifier,ecn=rfc6040; nf help lwaftr.lwaftr has them all." },
+
 static const struct program_option lwaftr_bench_options[] = {
 	{ "--duration", "TIME", "Measure for so long; default 5s." },
 	{ "--json", NULL, "Print one JSON object per line." },
+	LWAFTR_OPTIONS
 	{ NULL, NULL, NULL },
 };
 
 static const struct program_option lwaftr_check_options[] = {
 	{ "--dump-counters", "FILE", "Write all counters that are not 0: a name and a number on each line." },
 	{ "--on-a-stick", NULL, "Both sides are on one interface: frames go to the side that their Ethernet type says." },
+	LWAFTR_OPTIONS
 	{ NULL, NULL, NULL },
 };
 
@@ -96,6 +103,7 @@ static const struct program_option lwaftr_counters_options[] = {
 
 static const struct program_option lwaftr_explain_options[] = {
 	{ "--side", "v4|v6", "Where the packets come from; default: IPv6 from v6, everything else from v4." },
+	LWAFTR_OPTIONS
 	{ NULL, NULL, NULL },
 };
 
@@ -172,6 +180,7 @@ static const struct program_option lwaftr_run_options[] = {
 	{ "--on-a-stick", "PORT", "Both sides are on this port: frames go to the side that their Ethernet type says." },
 	{ "--device", "NAME", "Which instance of the configuration; default the only one." },
 	{ "--queue", "ID", "Which queue of it; default the only one." },
+	LWAFTR_OPTIONS
 	RUN_OPTIONS
 	{ NULL, NULL, NULL },
 };

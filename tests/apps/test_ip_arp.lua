@@ -67,6 +67,18 @@ function TestArp:testOtherTargetsAreNotAnswered()
   s:finish()
 end
 
+-- With hand_on who stands behind may answer; requests for own addresses, and replies, still end here.
+function TestArp:testOtherRequestsAreHandedOn()
+  local s = start({ hand_on = true })
+  local other = ip.arp({ sender = PEER, target = HOP })
+  s:give(WIRE, other, request, reply(PEER))
+  s:push()
+  lu.assertEquals(s:take(INSIDE), { other })
+  lu.assertEquals(#s:take(WIRE), 1)
+  lu.assertEquals(s:counter("in-arp-request-packets"), 2)
+  s:finish()
+end
+
 function TestArp:testSeveralOwnAddresses()
   local s = start({ ip = { "10.0.0.1", "10.0.0.2" } })
   s:give(WIRE, ip.arp({ sender = PEER, target = OWN2 }), request)

@@ -74,6 +74,18 @@ function TestEcho:testAnswers()
   s:finish()
 end
 
+-- Errors that an app before it has made leave to the wire as they are, after what comes from the inside.
+function TestEcho:testErrorsLeaveToTheWire()
+  for _, start in ipairs({ start4, start6 }) do
+    local s, ERRORS = start(), 2
+    s:give(ERRORS, "an error as it is")
+    s:give(INSIDE, "from the inside")
+    s:push()
+    lu.assertEquals({ s:take(WIRE), s:take(INSIDE) }, { { "from the inside", "an error as it is" }, {} })
+    s:finish()
+  end
+end
+
 function TestEcho:testHopsAreAParameter()
   local s = start4({ ttl = 255 })
   lu.assertEquals(exchange(s, request4()), { answer4({ ttl = 255 }) })

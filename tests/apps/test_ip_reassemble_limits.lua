@@ -121,6 +121,10 @@ function TestLimits:testParameterProblems()
   lu.assertEquals(out[1]:sub(59, 62), "\0\0\0\4")
   lu.assertEquals(out[1]:sub(63), odd:sub(15))
   s:finish()
+  s = start(six, { error_source = "2001:db8::ff", tell_malformed = false }, { "output", "errors" })
+  give(s, odd)
+  lu.assertEquals(s:take(ERRORS), {})
+  s:finish()
 end
 
 -- One datagram too many: another one gives way, which one nobody can tell; the newcomer stays.

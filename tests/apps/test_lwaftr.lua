@@ -123,6 +123,29 @@ function TestEncapsulate:testMisplaced()
   support.finish(app)
 end
 
+-- With proxy_arp requests for served addresses are answered; others, replies and announcements are not, and end here.
+function TestEncapsulate:testProxyArp()
+  local ip = require("support_ip")
+  local function arp(o) return ip.arp({ op = o.op, sender_mac = "\2\0\0\0\0\9", sender = w.ip(o.sender or w.HOST), target = w.ip(o.target) }) end
+  local frames = { arp({ target = w.SHARED }), arp({ target = w.UNSERVED }), arp({ target = w.SHARED, op = 2 }),
+    arp({ target = w.SHARED, sender = w.SHARED }), arp({ target = w.SHARED }):sub(1, 41) }
+  local app = w.app({}, { proxy_arp = true })
+  for _, frame in ipairs(frames) do support.send(app.input[0], frame) end
+  support.push(app)
+  lu.assertEquals(support.receive(app.output[0]), { "\2\0\0\0\0\9\2\0\0\0\4\1\8\6\0\1\8\0\6\4\0\2\2\0\0\0\4\1" .. w.ip(w.SHARED) ..
+    "\2\0\0\0\0\9" .. w.ip(w.HOST) })
+  lu.assertEquals(w.counters(app), { ["out-arp-proxy-packets"] = 1 })
+  w.sent, w.left = #frames, 1
+  w.check(app)
+  support.finish(app)
+  app = w.app()
+  w.left = 0
+  w.send_frames(app, frames)
+  lu.assertEquals(w.counters(app)["drop-misplaced-not-ipv4-packets"], #frames)
+  w.check(app)
+  support.finish(app)
+end
+
 -- Fragments belong to who reassembles before.
 function TestEncapsulate:testFragment()
   local p = inward(w.WHOLE, 80, { more = true })

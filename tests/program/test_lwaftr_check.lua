@@ -137,6 +137,38 @@ local function arp(operation, sender_mac, sender, target_mac, target)
   return "\0\1\8\0\6\4\0" .. string.char(operation) .. sender_mac .. w.ip(sender) .. target_mac .. w.ip(target)
 end
 
+-- With --proxy-arp served addresses are answered for, too; the others still are not.
+function TestCheck:testProxyArp()
+  local function request(target) return ALL .. PEER4 .. "\8\6" .. arp(1, PEER4, w.HOST, ("\0"):rep(6), target) end
+  local requests = { request(w.SHARED), request(w.UNSERVED), request(w.OWN4) }
+  local function answer(from) return PEER4 .. MAC4 .. "\8\6" .. arp(2, MAC4, from, PEER4, w.HOST) end
+  lu.assertEquals((check({}, requests)), { answer(w.OWN4) })
+  local v4, _, counters = check({}, requests, {}, "--proxy-arp")
+  table.sort(v4)
+  local want = { answer(w.SHARED), answer(w.OWN4) }
+  table.sort(want)
+  lu.assertEquals(v4, want)
+  lu.assertEquals({ counters["in-arp-request-packets"], counters["out-arp-reply-packets"], counters["out-arp-proxy-packets"] }, { 3, 1, 1 })
+  lu.assertEquals(#check({ vlan4 = "vlan-tag 12;", vlan6 = "vlan-tag 13;" }, { requests[1]:sub(1, 12) .. "\x81\0\0\12" .. requests[1]:sub(13) },
+    {}, "--proxy-arp --on-a-stick"), 1)
+end
+
+-- Parameters of lwaftr.lwaftr from the command line.
+function TestCheck:testSet()
+  local ping = w.ipv4({ src = w.HOST, dst = w.SHARED, protocol = 1, payload = w.echo(4100) })
+  local function to(options) return select(2, check({}, frames4({ ping }), {}, options)) end
+  lu.assertEquals(to(), { out6(tunnelled(w.D, ttl(ping, 63))) })
+  lu.assertEquals(to("--set echo=identifier,verify_checksum=false,room=3"), { out6(tunnelled(w.B, ttl(ping, 63))) })
+  local conf = w.file(w.conf({}))
+  for set, message in pairs({ echo = "option '--set': 'echo' is not of the form KEY=VALUE,KEY=VALUE", ["echo="] = "option '--set'",
+    ["=x"] = "option '--set'", ["echo=identifier,"] = "option '--set'", ["1a=2"] = "option '--set'", ["ec}ho=1"] = "option '--set'",
+    ["echo=other"] = "key 'echo'", ["nothing=1"] = "key 'nothing'", ["echo=x\\\\\"]]"] = "key 'echo'" }) do
+    local output, code = support.run(("%s lwaftr check --set '%s' %s /dev/null /dev/null %s/o4 %s/o6"):format(support.nf, set, conf, folder, folder))
+    lu.assertEquals(code, 1, set)
+    lu.assertStrContains(output, message)
+  end
+end
+
 function TestCheck:testArp()
   local function request(target) return ALL .. PEER4 .. "\8\6" .. arp(1, PEER4, w.HOST, ("\0"):rep(6), target) end
   local v4, _, counters = check({}, { request(w.OWN4), request("203.0.113.77"), request(w.WHOLE) })

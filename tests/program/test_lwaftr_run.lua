@@ -29,6 +29,7 @@ function TestMistakes:testOptions()
     [conf .. " --v4 tap:a --v6 tap:b --on-a-stick tap:c"] = "it needs --v4 and --v6, or --on-a-stick alone",
     [conf .. " --v6 tap:b --on-a-stick tap:c"] = "it needs --v4 and --v6, or --on-a-stick alone",
     [conf .. " --queue 256 --on-a-stick tap:c"] = "option '--queue'",
+    [conf .. " --set x --on-a-stick tap:c"] = "option '--set': 'x' is not of the form KEY=VALUE,KEY=VALUE",
   }) do
     local output, code = run(options)
     lu.assertEquals(code, 2, options)
@@ -44,6 +45,8 @@ function TestMistakes:testPortsAndConfiguration()
     [conf .. " --on-a-stick eth:c"] = "'eth:c' is no port; accepted: tap:NAME, raw:IFACE, xdp:IFACE[/QUEUE], pci:ADDRESS",
     [conf .. " --v4 tap:a --v6 b"] = "'b' is no port; accepted: ",
     [conf .. " --on-a-stick tap:"] = "'' " .. no_name,
+    [conf .. " --on-a-stick tap:@there"] = "'@there' " .. no_name,
+    [conf .. " --on-a-stick tap:here@"] = "'here@' " .. no_name,
     [conf .. " --on-a-stick raw:abcdefghijklmnop"] = "'abcdefghijklmnop' " .. no_name,
     [conf .. " --on-a-stick xdp:abcdefghijklmnop/1"] = "'abcdefghijklmnop/1' " .. no_name,
     [conf .. " --on-a-stick xdp:/1"] = "'' " .. no_name,
@@ -119,6 +122,9 @@ function TestLwaftrRun:testTwoPortsAndAReload()
     support.run(("ip netns exec %s ping -c 1 -W 1 %s"):format(namespace, w.WHOLE))
     return tonumber((support.run(support.nf .. " stats --interval 0 " .. name)):match("out%-ipv6%-packets (%d+)") or 0) > 0
   end)
+  -- Who sent fragments that never became whole is told so on the wire.
+  local live = support.run(support.nf .. " stats --interval 0 " .. name)
+  for _, v in ipairs({ 4, 6 }) do lu.assertStrContains(live, ("reassemble%d.errors -> echo%d.errors"):format(v, v)) end
   -- Another address, and a softwire for who had none: the same table else, and nothing is lost.
   support.write(conf, (w.conf({ hop4 = HOPS.hop4, hop6 = HOPS.hop6, table = w.TABLE .. w.softwire(w.UNSERVED, 0, w.A, w.BR, "psid-length 0;") })
     :gsub("ip 203%.0%.113%.1;", "ip 203.0.113.7;")))

@@ -7,7 +7,7 @@ struct arp_app {
 	struct neighbor neighbor;
 	struct param_list own;          /* uint8_t[4] */
 	uint8_t next_hop[4];
-	bool has_hop, announces;
+	bool has_hop, announces, hands_on;
 	struct param_list proxied;      /* struct prefix */
 	struct address_set proxy;
 	uint32_t announced;             /* addresses */
@@ -26,6 +26,8 @@ static const struct param params[] = {
 		.initial = true },
 	{ "proxy_arp", PARAM_LIST, offsetof(struct arp_app, proxied), "networks behind this interface: requests for their addresses are "
 		"answered with the own Ethernet address", .max = 1 << 20, .item = &proxy_item, .optional = true },
+	{ "hand_on", PARAM_BOOL, offsetof(struct arp_app, hands_on), "requests for other addresses go inside, to an app that may answer them",
+		.initial = false },
 	{ 0 }
 };
 
@@ -194,6 +196,10 @@ static void receive(struct arp_app *arp, struct packet *p)
 		answer(arp, p, message);
 		return;
 	}
+	if (!is_reply && arp->hands_on) {
+		link_send(app->output[INSIDE], p);
+		return;
+	}
 	app->consumed++;
 	packet_free(p);
 }
@@ -244,8 +250,8 @@ static uint64_t arp_wake_at(const struct app *app)
 const struct app_class ip_arp_class = {
 	.name = "ip.arp",
 	.help = "Answer ARP requests for own addresses, and send IPv4 packets to a next hop whose Ethernet address is found by ARP.\n"
-		"Between an interface (ports 'wire') and everything else (ports 'inside'). ARP frames from the wire end here, all others go "
-		"inside. IPv4 packets from the inside leave with the interface's own address as source and the next hop's as destination; "
+		"Between an interface (ports 'wire') and everything else (ports 'inside'). ARP frames from the wire end here (but see hand_on), all "
+		"others go inside. IPv4 packets from the inside leave with the interface's own address as source and the next hop's as destination; "
 		"while that is not known, they wait, in order. Frames of other types pass unchanged, and without next_hop and next_hop_mac "
 		"all do. A reply of the next hop is believed at any time, its announcement only when it was known before. Packets that "
 		"still wait when all inputs have ended do not keep a run going.",

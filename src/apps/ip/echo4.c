@@ -16,7 +16,7 @@ static const struct param params[] = {
 	{ 0 }
 };
 
-enum { WIRE, INSIDE };                  /* ports */
+enum { WIRE, INSIDE, ERRORS };          /* ports */
 enum { IN_PACKETS, IN_BYTES, OUT_PACKETS, OUT_BYTES };
 enum { BAD_CHECKSUM, BAD_SOURCE };
 
@@ -117,6 +117,8 @@ static void echo4_push(struct app *app)
 	uint32_t left;
 
 	link_move(app->input[INSIDE], app->output[WIRE], BURST);
+	if (app->input[ERRORS] != NULL)
+		link_move(app->input[ERRORS], app->output[WIRE], BURST);
 	left = app_push_room(app, app->input[WIRE]);
 	while (left > 0) {
 		left -= run_pass(app->input[WIRE], app->output[INSIDE], left, is_plain);
@@ -132,10 +134,11 @@ const struct app_class ip_echo4_class = {
 	.help = "Answer pings to own IPv4 addresses.\n"
 		"Between an interface (ports 'wire') and everything else (ports 'inside'). Echo requests from the wire to an own address are "
 		"answered to the wire, with both Ethernet addresses exchanged; everything else passes in both directions. Stands on the "
-		"wire's side of ip.arp, so that answers keep their Ethernet addresses, and behind ip.reassemble4.",
+		"wire's side of ip.arp, so that answers keep their Ethernet addresses, and behind ip.reassemble4, whose errors, which are addressed "
+		"already, leave to the wire when they come in at 'errors'.",
 	.size = sizeof(struct echo4),
 	.params = params,
-	.inputs = (const char *const[]){ "wire", "inside", NULL },
+	.inputs = (const char *const[]){ "wire", "inside", "errors?", NULL },
 	.outputs = (const char *const[]){ "wire", "inside", NULL },
 	.counters = (const char *const[]){ "in-icmpv4-echo-packets", "in-icmpv4-echo-bytes", "out-icmpv4-echo-packets",
 		"out-icmpv4-echo-bytes", NULL },

@@ -3,6 +3,8 @@
 
 static const struct param params[] = {
 	REASSEMBLER_PARAMS(struct reassembler, PARAM_IPV6),
+	{ "tell_malformed", PARAM_BOOL, offsetof(struct reassembler, tells_malformed), "tell senders of fragments of impossible length, too "
+		"(RFC 8200, 4.5: 4/0)", .initial = true },
 	{ 0 }
 };
 
@@ -155,7 +157,7 @@ const struct app_class ip_reassemble6_class = {
 		"it differently, when one is malformed, when there are too many of them or time is over, or when it has to make room for "
 		"others; the counters drop-ipv6-frag-* count such packets, the reasons their fragments. The whole packet may have a frame "
 		"of 10,240 bytes. Senders are told by the output 'errors': an ICMPv6 message 3/1 when time is over and the first fragment "
-		"has come, 4/0 about a fragment of impossible length. What is incomplete when all inputs have ended does not keep a run going.",
+		"has come, 4/0 about a fragment of impossible length, unless tell_malformed is false. What is incomplete when all inputs have ended does not keep a run going.",
 	.size = sizeof(struct reassembler),
 	.params = params,
 	.inputs = (const char *const[]){ "input", NULL },

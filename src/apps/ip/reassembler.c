@@ -399,7 +399,7 @@ void reassembler_take(struct reassembler *reassembler)
 		break;
 	case REASSEMBLER_MALFORMED:
 		app->counter[NEEDS_REASSEMBLY]++;
-		if (fragment.pointer != 0)
+		if (fragment.pointer != 0 && reassembler->tells_malformed)
 			tell(reassembler, p, fragment.pointer);
 		spoil(reassembler, reassembly_find(reassembler->table, fragment.key), p, INVALID, false);
 		break;

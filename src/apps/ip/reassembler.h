@@ -30,6 +30,7 @@ struct reassembler {
 	struct app app;
 	uint32_t datagrams, fragments, most, error_rate, header;
 	bool has_fragments, has_source;
+	bool tells_malformed;           /* IPv6: 4/0 */
 	uint64_t timeout_ns;
 	uint8_t source[16];             /* of errors */
 	struct token_bucket errors;

@@ -175,13 +175,44 @@ void lwaftr_hairpin(struct lwaftr *lwaftr, struct packet *const *burst, const in
 	send_batch(lwaftr, &batch);
 }
 
+/* An ARP request for an address that is behind us is answered in its own packet; one who only says that it has it is not. gives: false
+ * when p is none that asks for such an address */
+static bool answer_arp(struct lwaftr *lwaftr, struct packet *p)
+{
+	const struct arp *message = arp_parse(p->data, p->length);
+	struct arp asked;
+
+	if (message == NULL || message->operation_be != bytes_swap16(ARP_REQUEST) || memcmp(message->sender_ip, message->target_ip, 4) == 0 ||
+		!lwaftr_binding_serves(&lwaftr->binding, bytes_read32(message->target_ip)))
+		return false;
+	asked = *message;
+	arp_write(p->data, asked.sender_mac, ARP_REPLY, lwaftr->ethernet4 + ETHERNET_ADDRESS, asked.target_ip, asked.sender_mac, asked.sender_ip);
+	p->length = ARP_FRAME;
+	lwaftr->app.counter[LWAFTR_PROXIED]++;
+	lwaftr_send(lwaftr, LWAFTR_V4, p);
+	return true;
+}
+
+/* A frame that carries no IPv4. */
+static void misplaced(struct lwaftr *lwaftr, struct packet *p)
+{
+	if (lwaftr->proxies && p->length >= ETHERNET_HEADER && bytes_read16(p->data + ETHERNET_HEADER - 2) == ETHERNET_ARP) {
+		if (answer_arp(lwaftr, p))
+			return;
+		lwaftr->app.consumed++;
+		packet_free(p);
+		return;
+	}
+	lwaftr_drop4(lwaftr, p, LWAFTR_MISPLACED4, LWAFTR_FROM_INTERNET);
+}
+
 /* A packet that is no usual one: what it is, or why it is dropped. gives: false when it was dropped; else *port */
 static __attribute__((noinline)) bool admit(struct lwaftr *lwaftr, struct packet *p, int32_t *port)
 {
 	const struct ipv4 *ip;
 
 	if (p->length < ETHERNET_HEADER || bytes_read16(p->data + ETHERNET_HEADER - 2) != ETHERNET_IPV4) {
-		lwaftr_drop4(lwaftr, p, LWAFTR_MISPLACED4, LWAFTR_FROM_INTERNET);
+		misplaced(lwaftr, p);
 		return false;
 	}
 	ip = ipv4_parse(p->data + ETHERNET_HEADER, p->length - ETHERNET_HEADER);

@@ -26,6 +26,8 @@ static const struct param params[] = {
 		"decapsulation: inner: they are ignored; rfc6040: they are carried over (RFC 6040 section 4.2)" },
 	{ "verify_checksum", PARAM_BOOL, offsetof(struct lwaftr, verify), .initial = true,
 		.help = "drop packets with a wrong IPv4 header checksum (RFC 1812 section 5.2.2)" },
+	{ "proxy_arp", PARAM_BOOL, offsetof(struct lwaftr, proxies), .help = "answer ARP requests that come in on v4 for addresses that have "
+		"softwires: for a router on the same network that has no route to them (ip.arp before it hands them on)" },
 	{ "room", PARAM_U64, offsetof(struct lwaftr, room), .max = 100000000, .initial = 1024,
 		.help = "softwires that may be added while it runs, 51 bytes each" },
 	{ 0 }

@@ -34,7 +34,7 @@
 #define LWAFTR_SINGLES(X) \
 	X(OUT_POLICY4, "drop-out-by-policy-icmpv4-packets") X(OUT_POLICY6, "drop-out-by-policy-icmpv6-packets") \
 	X(FRAGMENT4, "drop-ipv4-frag-disabled") X(FRAGMENT6, "drop-ipv6-frag-disabled") \
-	X(ERROR_UNDUE, "errors-not-due") X(SOFTWIRES, "softwires")
+	X(ERROR_UNDUE, "errors-not-due") X(PROXIED, "out-arp-proxy-packets") X(SOFTWIRES, "softwires")
 
 #define LWAFTR_PAIR_(id, name) LWAFTR_##id, LWAFTR_##id##_BYTES,
 #define LWAFTR_SINGLE_(id, name) LWAFTR_##id,
@@ -78,7 +78,7 @@ struct lwaftr {
 	uint16_t queue;
 	bool has_queue;
 	uint32_t reserved, echo, ecn;   /* enum lwaftr_reserved, lwaftr_echo, lwaftr_ecn */
-	bool decrement, verify;
+	bool decrement, verify, proxies;
 	uint64_t room;                  /* softwires that may be added */
 
 	struct lwaftr_binding binding;

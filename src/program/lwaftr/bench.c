@@ -134,7 +134,7 @@ static char *make_source(const struct options *options, const struct lwaftr_conf
 	size_t size;
 	FILE *out;
 
-	if (!lwaftr_config_select(config, NULL, -1, &instance, &queue)) {
+	if (!plan_options(options, &ends) || !lwaftr_config_select(config, NULL, -1, &instance, &queue)) {
 		fprintf(stderr, "nf %s: %s\n", options->program->name, nf_error());
 		return NULL;
 	}

@@ -263,7 +263,7 @@ static char *make_source(const struct options *options, const struct lwaftr_conf
 	const struct lwaftr_queue *queue;
 	struct lwaftr_queue known;
 
-	if (!lwaftr_config_select(config, NULL, -1, &instance, &queue)) {
+	if (!plan_options(options, &ends) || !lwaftr_config_select(config, NULL, -1, &instance, &queue)) {
 		fprintf(stderr, "nf %s: %s\n", options->program->name, nf_error());
 		return NULL;
 	}

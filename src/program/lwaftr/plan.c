@@ -1,10 +1,12 @@
 /* plan -- see plan.h. */
 #include "program/lwaftr/plan.h"
+#include "program/options.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 
 /* What the apps take at most; no datagram has more fragments, and no memory is wanted for more datagrams. */
-enum { FRAGMENTS_MOST = 1280, DATAGRAMS_MOST = 1 << 20 };
+enum { FRAGMENTS_MOST = 1280, DATAGRAMS_MOST = 1 << 20, ERRORS_MOST = 1000000 };
 
 static uint32_t at_most(uint32_t value, uint32_t most)
 {
@@ -61,7 +63,7 @@ static void print_filter(FILE *out, const struct side *side, const char *name, c
 	free(text);
 }
 
-static void print_neighbor(FILE *out, const struct side *side, bool fixed)
+static void print_neighbor(FILE *out, const struct side *side, bool fixed, bool proxy_arp)
 {
 	const struct lwaftr_next_hop *hop = &side->port->next_hop;
 
@@ -74,10 +76,72 @@ static void print_neighbor(FILE *out, const struct side *side, bool fixed)
 		fputs(", ", out);
 		print_ip(out, "next_hop", side, hop->ip);
 	}
-	fputs(fixed ? ", announce = false },\n" : " },\n", out);
+	fputs(fixed ? ", announce = false" : "", out);
+	fputs(side->version == 4 && proxy_arp ? ", hand_on = true },\n" : " },\n", out);
 }
 
-static void print_apps(FILE *out, const struct side *side, bool fixed)
+/* Who sent fragments that never became whole is told so, when errors are wanted, as often as others are. */
+static void print_errors(FILE *out, const struct side *side)
+{
+	const struct lwaftr_side *common = side->common;
+	uint32_t rate = common->error_packets / common->error_period;
+
+	if (!common->generate_icmp_errors || common->error_packets == 0)
+		return;
+	fputs(", ", out);
+	print_ip(out, "error_source", side, side->port->ip);
+	fprintf(out, ", error_rate = %u%s", rate == 0 ? 1 : at_most(rate, ERRORS_MOST), side->version == 6 ? ", tell_malformed = false" : "");
+}
+
+/* "KEY=VALUE,...": a value that is no number and no truth is text. */
+static void print_set(FILE *out, const char *set)
+{
+	while (set != NULL && *set != '\0') {
+		int key = (int)strcspn(set, "="), length = (int)strcspn(set + key + 1, ",");
+		char *value = strndup(set + key + 1, (size_t)length), *rest;
+
+		if (value == NULL)
+			return;
+		fprintf(out, ", %.*s = ", key, set);
+		strtod(value, &rest);
+		if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0 || *rest == '\0')
+			fputs(value, out);
+		else
+			plan_quote(out, value);
+		free(value);
+		set += key + 1 + length;
+		set += *set == ',';
+	}
+}
+
+/* KEY is a name, and VALUE is not empty. */
+static bool is_set(const char *set)
+{
+	while (*set != '\0') {
+		size_t key = strspn(set, "abcdefghijklmnopqrstuvwxyz_0123456789"), length;
+
+		if (key == 0 || isdigit((unsigned char)*set) || set[key] != '=')
+			return false;
+		length = strcspn(set + key + 1, ",");
+		if (length == 0)
+			return false;
+		set += key + 1 + length;
+		if (*set == ',' && *++set == '\0')
+			return false;
+	}
+	return true;
+}
+
+bool plan_options(const struct options *options, struct plan_ends *ends)
+{
+	ends->proxy_arp = options_has(options, "--proxy-arp");
+	ends->set = options_value(options, "--set");
+	if (ends->set == NULL || is_set(ends->set))
+		return true;
+	return nf_fail(EINVAL, "option '--set': '%s' is not of the form KEY=VALUE,KEY=VALUE", ends->set) == 0;
+}
+
+static void print_apps(FILE *out, const struct side *side, bool fixed, bool proxy_arp)
 {
 	const int v = side->version;
 
@@ -85,14 +149,16 @@ static void print_apps(FILE *out, const struct side *side, bool fixed)
 		fprintf(out, "    untag%d = { \"vlan.untag\", vlan = %u },\n", v, side->port->vlan);
 		fprintf(out, "    tag%d = { \"vlan.tag\", vlan = %u },\n", v, side->port->vlan);
 	}
-	fprintf(out, "    reassemble%d = { \"ip.reassemble%d\", fragments_per_datagram = %u, datagrams = %u%s },\n", v, v,
+	fprintf(out, "    reassemble%d = { \"ip.reassemble%d\", fragments_per_datagram = %u, datagrams = %u%s", v, v,
 		at_most(side->common->max_fragments, FRAGMENTS_MOST), at_most(side->common->max_packets, DATAGRAMS_MOST),
 		fixed && v == 4 ? ", identification = \"zero\"" : "");
+	print_errors(out, side);
+	fputs(" },\n", out);
 	print_filter(out, side, "ingress", side->common->ingress_filter, NULL);
 	fprintf(out, "    echo%d = { \"ip.echo%d\", ", v, v);
 	print_ip(out, "ip", side, side->port->ip);
 	fputs(" },\n", out);
-	print_neighbor(out, side, fixed);
+	print_neighbor(out, side, fixed, proxy_arp);
 	print_filter(out, side, "egress", side->common->egress_filter, side->exempt);
 	fprintf(out, "    fragment%d = { \"ip.fragment%d\", mtu = %u", v, v, side->common->mtu);
 	if (fixed)
@@ -118,7 +184,7 @@ static void print_links(FILE *out, const struct side *side)
 	fprintf(out, "fragment%d.input\", \"fragment%d.output -> ", v, v);
 	if (side->port->has_vlan)
 		fprintf(out, "tag%d.input\", \"tag%d.output -> ", v, v);
-	fprintf(out, "%s\",\n", side->out);
+	fprintf(out, "%s\",\n    \"reassemble%d.errors -> echo%d.errors\",\n", side->out, v, v);
 }
 
 /* Both sides meet on one wire, and are divided again. A side's tag is taken off, and put on, where it is alone. */
@@ -173,8 +239,8 @@ char *plan_graph(const struct lwaftr_config *config, const struct lwaftr_instanc
 	if (out == NULL)
 		return NULL;
 	fprintf(out, "return {\n  apps = {\n%s", ends->apps);
-	print_apps(out, &v4, ends->fixed);
-	print_apps(out, &v6, ends->fixed);
+	print_apps(out, &v4, ends->fixed, ends->proxy_arp);
+	print_apps(out, &v6, ends->fixed, ends->proxy_arp);
 	if (ends->on_a_stick)
 		fputs("    wire_in = { \"basic.join\" }, sort_in = { \"lwaftr.stick\" }, wire_out = { \"basic.join\" }, "
 			"sort_out = { \"lwaftr.stick\" },\n", out);
@@ -182,7 +248,9 @@ char *plan_graph(const struct lwaftr_config *config, const struct lwaftr_instanc
 	plan_quote(out, file);
 	fputs(", device = ", out);
 	plan_quote(out, instance->device);
-	fprintf(out, ", queue = %u },\n  },\n  links = {\n", queue->id);
+	fprintf(out, ", queue = %u%s", queue->id, ends->proxy_arp ? ", proxy_arp = true" : "");
+	print_set(out, ends->set);
+	fputs(" },\n  },\n  links = {\n", out);
 	if (ends->links != NULL)
 		fputs(ends->links, out);
 	if (ends->on_a_stick) {

@@ -16,6 +16,8 @@ struct plan_ends {
 	const char *out4, *out6;        /* and where they go */
 	const char *links;              /* Lua: further links; NULL: none */
 	bool on_a_stick;                /* in4 and in6 come together and are divided by what they carry; so are out4 and out6 */
+	bool proxy_arp;                 /* answer ARP for served addresses */
+	const char *set;                /* further parameters of lwaftr.lwaftr, "KEY=VALUE,..."; NULL: none */
 	bool fixed;                     /* nothing depends on time or chance: identifications count, no announcements */
 };
 
@@ -23,6 +25,10 @@ struct plan_ends {
  *   gives: a malloc'ed string; NULL when memory is short */
 char *plan_graph(const struct lwaftr_config *config, const struct lwaftr_instance *instance, const struct lwaftr_queue *queue,
 	const char *file, const struct plan_ends *ends);
+
+/* The two that the command line may ask for: --proxy-arp and --set. gives: false with nf_error() when --set has another form */
+struct options;
+bool plan_options(const struct options *options, struct plan_ends *ends);
 
 /* Print text as a Lua string. */
 void plan_quote(FILE *out, const char *text);

@@ -14,6 +14,7 @@ struct request {
 	const char *v4, *v6, *stick;    /* PORTs; the first two, or the last one */
 	const char *device;             /* NULL: the only instance */
 	int queue;                      /* -1: the only one */
+	struct plan_ends wishes;        /* what plan_options found */
 };
 
 /* "tap:", "raw:", "xdp:" and "pci:" with what follows; NULL: another text. */
@@ -150,6 +151,8 @@ static struct graph *from_config(const struct request *request, const struct lwa
 		return NULL;
 	}
 	ends.apps = apps;
+	ends.proxy_arp = request->wishes.proxy_arp;
+	ends.set = request->wishes.set;
 	graph = from_source(plan_graph(config, instance, queue, request->conf, &ends), request->conf, errors);
 	free(apps);
 	return graph;
@@ -188,6 +191,8 @@ static int read_request(const struct options *options, struct request *request)
 		request->queue = (int)queue;
 	if (request->stick != NULL ? request->v4 != NULL || request->v6 != NULL : request->v4 == NULL || request->v6 == NULL)
 		return options_wrong(options->program, "it needs --v4 and --v6, or --on-a-stick alone");
+	if (!plan_options(options, &request->wishes))
+		return options_wrong(options->program, "%s", nf_error());
 	request->conf = realpath(conf, NULL);
 	if (request->conf != NULL)
 		return OPTIONS_GO;

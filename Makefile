@@ -550,6 +550,7 @@ FUZZERS := \
 	gso \
 	lwaftr \
 	lwaftr_config \
+	lwaftr_graph \
 	neighbor \
 	reassemble \
 	worker \
@@ -559,7 +560,8 @@ FUZZ_CC  ?= clang
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(filter-out -fsanitize=% -fno-sanitize-recover=% -O% -DNF_SANITIZED=%,$(ALL_CFLAGS)) -DNF_SANITIZED=1 -O1 -fno-omit-frame-pointer -DPACKET_DEBUG=1 \
 	-fno-sanitize-recover=all
-FUZZ_OBJECTS := $(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(filter-out src/program/%,$(SOURCES)) src/program/dissect.c src/program/trace_path.c) $(BUILD)/embedded.o
+FUZZ_OBJECTS := $(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(filter-out src/program/%,$(SOURCES)) src/program/dissect.c src/program/lwaftr/plan.c \
+	src/program/trace_path.c) $(BUILD)/embedded.o
 .SECONDARY: $(FUZZ_OBJECTS)
 
 $(BUILD)/fuzz/flags: FORCE

@@ -1,4 +1,4 @@
--- seeds_lwaftr -- writes the first inputs of the harnesses `lwaftr` and `lwaftr_config`: nf lua tests/fuzz/seeds_lwaftr.lua
+-- seeds_lwaftr -- writes the first inputs of the harnesses `lwaftr`, `lwaftr_config` and `lwaftr_graph`: nf lua tests/fuzz/seeds_lwaftr.lua
 package.path = "tests/?.lua;" .. package.path
 local w = require("support_lwaftr")
 
@@ -28,7 +28,55 @@ local seeds = {
     v4(w.inward(w.WHOLE, 80, { df = true, payload = w.udp(1, 80, ("z"):rep(1300)) })),
   fragments = v6(w.tunnel(w.A, w.outward(w.WHOLE, 80, { offset = 16 }))) .. v6(w.tunnel(w.A, w.outward(w.WHOLE, 80, { more = true }))),
 }
-for name, text in pairs(seeds) do write("tests/fuzz/corpus/lwaftr/" .. name, text) end
+seeds.reserved = v4(w.inward("198.51.100.3", 1280)) .. v4(w.inward("198.51.100.3", 1000)) .. v4(w.inward("198.51.100.4", 80)) ..
+  v6(w.tunnel("2001:db8:b4::e", w.outward("198.51.100.3", 1280)))
+for name, text in pairs(seeds) do
+  for world = 0, 2 do write(("tests/fuzz/corpus/lwaftr/%s_%d"):format(name, world), string.char(world) .. text) end
+end
+
+-- The whole graph: what the relay alone gets, in each of the configurations, and what only the apps around it understand.
+for name, text in pairs(seeds) do
+  for world = 0, 3 do write(("tests/fuzz/corpus/lwaftr_graph/%s_%d"):format(name, world), string.char(world) .. text) end
+end
+
+local function later(text, time) return text:sub(1, 1) .. string.char(text:byte(2) + time * 16) .. text:sub(3) end
+local function cut4(p, at, time)
+  local function piece(from, to, more)
+    return w.ipv4({ src = w.HOST, dst = w.WHOLE, offset = from, more = more, payload = p:sub(21 + from, 20 + to) })
+  end
+  return v4(piece(0, at, true)), later(v4(piece(at, #p - 20, false)), time or 0)
+end
+local function cut6(p, at)
+  local function piece(from, to, more)
+    local fragment = p:sub(7, 7) .. "\0" .. w.u16(from + (more and 1 or 0)) .. "\0\0\0\7"
+    return v6(p:sub(1, 4) .. w.u16(to - from + 8) .. "\44" .. p:sub(8, 40) .. fragment .. p:sub(41 + from, 40 + to))
+  end
+  return piece(0, at, true), piece(at, #p - 40, false)
+end
+local function arp(operation, target)
+  local mac = "\2\0\0\0\4\9"
+  return step(("\255"):rep(6) .. mac .. "\8\6\0\1\8\0\6\4\0" .. string.char(operation) .. mac .. w.ip(w.HOST) .. ("\0"):rep(6) .. w.ip(target))
+end
+local function hops(p, n) return p:sub(1, 7) .. string.char(n) .. p:sub(9) end
+local long = w.inward(w.WHOLE, 80, { payload = w.udp(1, 80, ("f"):rep(1400)) })
+local inner = w.tunnel(w.A, w.outward(w.WHOLE, 80, { payload = w.udp(80, 1, ("g"):rep(1300)) }))
+local a4, b4 = cut4(long, 800)
+local c4, late = cut4(long, 800, 7)
+local a6, b6 = cut6(inner, 640)
+local graph = {
+  reassemble = b4 .. a4 .. a6 .. b6 .. c4 .. late,
+  cut = v4(long) .. v6(inner),
+  arp = arp(1, w.OWN4) .. arp(2, w.OWN4) .. arp(1, w.WHOLE),
+  ndp = v6(hops(w.icmpv6("2001:db8:af::99", w.OWN6, 135, 0, "\0\0\0\0", w.ip(w.OWN6) .. "\1\1\2\0\0\0\6\9"), 255)) ..
+    v6(hops(w.icmpv6("2001:db8:af::99", w.OWN6, 136, 0, "\x40\0\0\0", w.ip("2001:db8:af::99") .. "\2\1\2\0\0\0\6\9"), 255)),
+  ping = v4(w.ipv4({ src = w.HOST, dst = w.OWN4, protocol = 1, payload = w.echo(1, ("p"):rep(700)) })) ..
+    v6(w.icmpv6("2001:db8::9", w.OWN6, 128, 0, "\0\1\0\1", ("p"):rep(1400))),
+  smtp = v4(w.inward(w.WHOLE, 25, { protocol = 6 })) .. v6(w.tunnel(w.A, w.outward(w.WHOLE, 1, { payload = w.udp(1, 53) }))),
+  filtered = v6(w.tunnel(w.A, w.outward(w.WHOLE, 80, { payload = w.udp(80, 1, ("g"):rep(1900)) }))),
+}
+for name, text in pairs(graph) do
+  for world = 0, 3 do write(("tests/fuzz/corpus/lwaftr_graph/%s_%d"):format(name, world), string.char(world) .. text) end
+end
 
 local configs = {
   whole = w.conf(),

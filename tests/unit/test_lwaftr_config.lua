@@ -44,8 +44,7 @@ end
 function TestText:testStrings()
   good(top('external-interface { ingress-filter "ip and " + \'tcp\' + /* now */ " port 80"; egress-filter ""; }'))
   good(top('external-interface { ingress-filter "ip and\n          tcp\\t\\n"; }'))
-  bad(top('external-interface { ingress-filter "ip" + tcp; }'), "2:44: a quoted string is expected behind +",
-    "2:44: ; is missing behind the value of 'ingress-filter'", "2:47: 'tcp': a value or { is expected, not ';'")
+  bad(top('external-interface { ingress-filter "ip" + tcp; }'), "2:44: a quoted string is expected behind +")
   local output, code = validate(top('external-interface { ingress-filter "\\q"; }'))
   lu.assertEquals(code, 1)
   lu.assertStrContains(output, "FILE:2:37: 'ingress-filter': ")
@@ -59,18 +58,21 @@ function TestText:testSyntax()
   bad(top("name;"), "2:5: 'name': a value or { is expected, not ';'")
   bad(top("name }"), "2:6: 'name': a value or { is expected, not '}'", "3:1: } without {")
   bad("softwire-config { name", "1:1: this block has no }", "1:23: 'name': a value or { is expected, not the end of the file")
-  bad(top("name x y;"), "2:7: ; is missing behind the value of 'name'", "2:9: 'y': a value or { is expected, not ';'")
+  bad(top("name x y;"), "2:7: ; is missing behind the value of 'name'")
+  bad(top("name x 5; name y;"), "2:7: ; is missing behind the value of 'name'", "2:11: 'name' is given twice in this block")
+  bad(top("external-interface { mtu 1500 mru 1400x; }"), "2:30: ; is missing behind the value of 'mtu'",
+    "2:35: 'mru': a number 0..65535 is expected, not '1400x'")
   bad(top("name x;;"), "2:8: a keyword is expected, not ';'")
   bad(top("binding-table { };"), "2:18: a keyword is expected, not ';'")
   bad(top("# name x;"), "2:1: a keyword is expected, not '#'")
   bad(top("\1 name x;"), "2:1: a keyword is expected, not 0x01")
   bad(top("external-interface{mtu\"1500\";}"), "2:23: 'mtu': a blank is expected, not '\"'")
-  bad(top("name 'x;"), "1:1: this block has no }", "2:6: a string without its closing '", "4:1: ; is missing behind the value of 'name'")
+  bad(top("name 'x;"), "2:6: a string without its closing '")
   bad(top("}"), "3:1: } without {")
   bad(top("binding-table { softwire {"), "2:1: this block has no }", "2:17: 'softwire' lacks 'ipv4'",
     "2:17: 'softwire' lacks 'psid'", "2:17: 'softwire' lacks 'b4-ipv6'", "2:17: 'softwire' lacks 'br-address'",
     "2:17: 'softwire' lacks 'port-set'")
-  bad(top("/* x"), "1:1: this block has no }", "2:1: a comment without its end")
+  bad(top("/* x"), "2:1: a comment without its end")
   bad(top("{ name x; }"), "2:1: { without a keyword")
 end
 
@@ -85,6 +87,44 @@ end
 -- Depth beyond the model is no danger.
 function TestText:testDeep()
   bad(("x {"):rep(20000) .. ("}"):rep(20000), "1:1: unknown key 'x' in 'the top level'", "1:1: 'the top level' lacks 'softwire-config'")
+end
+
+-- A file that is cut off anywhere is refused, with a place; what stands before its end is read as ever.
+function TestText:testCutOff()
+  local whole = w.conf({ external = 'mtu 1500; ingress-filter "ip and " + "tcp"; /* so */ reassembly { max-packets 3; }' })
+  local last = whole:find("}%s*$") - 1
+  for at = 0, last, 53 do
+    local output, code = validate(whole:sub(1, at))
+    lu.assertEquals(code, 1, output)
+    lu.assertStrMatches(output, "nf lwaftr validate: FILE:%d+:%d+: .*mistakes?\n")
+  end
+end
+
+-- Words without end: their beginning is shown, and no byte of them that a terminal would obey.
+function TestText:testHugeWords()
+  local long, part = ("a"):rep(3000000), ("a"):rep(64) .. "..."
+  bad(long, ("1:1: 'the top level' lacks 'softwire-config'"), ("1:3000001: '%s': a value or { is expected, not the end of the file"):format(part))
+  bad(top("external-interface { mtu " .. ("9"):rep(200000) .. "; }"), ("2:26: 'mtu': a number 68..65535 is expected, not '%s...'"):format(("9"):rep(64)))
+  bad(top("name " .. long .. ";"), "2:6: 'name': a value of more than 65536 bytes")
+  bad(top("name '" .. long .. "' + \"" .. long .. "\";"), "2:6: 'name': a value of more than 65536 bytes")
+  bad(top(long .. " { x 1; }"), ("2:1: unknown key '%s' in 'softwire-config'"):format(part))
+  good(top("name " .. long:sub(1, 65536) .. ";"))
+  bad(top("external-interface { mtu \27[31m\1\0x; }"), "2:26: 'mtu': a number 68..65535 is expected, not '?[31m??x'")
+end
+
+-- However many mistakes: the first 100,000 are told, the rest is counted.
+function TestText:testVeryManyMistakes()
+  local output, code = validate(("{\n"):rep(150000))
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(output, "FILE:1:1: { without a keyword\n")
+  lu.assertStrContains(output, "FILE: 50002 more mistakes, which are not told\n")
+  local _, lines = output:gsub("\n", "")
+  lu.assertEquals(lines, 100002)
+end
+
+-- Nothing is included from elsewhere, so nothing goes round in circles.
+function TestText:testNoInclude()
+  bad('include "FILE";\n' .. top(""), "1:1: unknown key 'include' in 'the top level'")
 end
 
 -- Values: what is accepted of each type, and what is not.
@@ -197,7 +237,7 @@ end
 
 function TestModel:testFilters()
   local long = validate(w.conf({ external = 'ingress-filter "' .. ("ip or "):rep(100000) .. 'ip";' }))
-  lu.assertStrContains(long, "'ingress-filter': the expression is longer than 65536 bytes")
+  lu.assertStrContains(long, "'ingress-filter': a value of more than 65536 bytes")
   good(w.conf({ external = 'ingress-filter ip; egress-filter "len < 0";', internal = 'ingress-filter "ip6 and not tcp"; egress-filter "";' }))
   local output = validate(top('internal-interface { egress-filter "ip and and"; }'))
   lu.assertStrContains(output, "FILE:2:36: 'egress-filter': ")

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MISTAKES_MOST = 100000 };        /* that are kept; the rest is counted */
+
 struct lwaftr_mistake {
 	uint64_t place;
 	char *text;                     /* NULL: there was no memory for it */
@@ -76,9 +78,15 @@ void lwaftr_config_shrink(struct lwaftr_config *config)
 	config->length = 0;
 }
 
+/* Mistakes that have a text. */
+static uint64_t kept(const struct lwaftr_config *config)
+{
+	return config->mistake_count < MISTAKES_MOST ? config->mistake_count : MISTAKES_MOST;
+}
+
 void lwaftr_config_fini(struct lwaftr_config *config)
 {
-	for (uint64_t i = 0; i < config->mistake_count; i++)
+	for (uint64_t i = 0; i < kept(config); i++)
 		free(config->mistake[i].text);
 	free(config->mistake);
 	lwaftr_config_shrink(config);
@@ -91,6 +99,10 @@ void lwaftr_config_mistake(struct lwaftr_config *config, uint64_t place, const c
 	struct lwaftr_mistake *mistake;
 	va_list arguments;
 
+	if (config->mistake_count >= MISTAKES_MOST) {
+		config->mistake_count++;
+		return;
+	}
 	if (config->mistake_count == config->mistake_room) {
 		uint64_t room = config->mistake_room * 2 + 16;
 		void *larger = realloc(config->mistake, room * sizeof(*mistake));
@@ -110,8 +122,9 @@ void lwaftr_config_mistake(struct lwaftr_config *config, uint64_t place, const c
 
 void lwaftr_config_forget(struct lwaftr_config *config, uint64_t count)
 {
-	while (config->mistake_count > count)
-		free(config->mistake[--config->mistake_count].text);
+	for (; config->mistake_count > count; config->mistake_count--)
+		if (config->mistake_count <= MISTAKES_MOST)
+			free(config->mistake[config->mistake_count - 1].text);
 }
 
 static int compare(const void *a, const void *b)
@@ -123,7 +136,7 @@ static int compare(const void *a, const void *b)
 
 bool lwaftr_config_mistakes(struct lwaftr_config *config, struct errors *errors)
 {
-	uint64_t line = 1, begin = 0, at = 0, count = config->mistake_count;
+	uint64_t line = 1, begin = 0, at = 0, count = kept(config), more = config->mistake_count - count;
 
 	if (count > 1)
 		qsort(config->mistake, count, sizeof(*config->mistake), compare);
@@ -140,6 +153,8 @@ bool lwaftr_config_mistakes(struct lwaftr_config *config, struct errors *errors)
 			(unsigned long long)(mistake->place - begin + 1), mistake->text != NULL ? mistake->text : "out of memory");
 		free(mistake->text);
 	}
+	if (more > 0)
+		errors_add(errors, "%s: %llu more mistakes, which are not told", config->file, (unsigned long long)more);
 	config->mistake_count = 0;
 	return count == 0;
 }

@@ -28,6 +28,17 @@ void config_begin(struct config_decoder *decoder, struct lwaftr_config *config)
 	set_defaults(config_model, (uint8_t *)config);
 }
 
+const char *config_shown(const struct config_word *word, char text[CONFIG_SHOWN])
+{
+	enum { MOST = CONFIG_SHOWN - 8 };
+	uint32_t length = word->length < MOST ? word->length : MOST;
+
+	for (uint32_t i = 0; i < length; i++)
+		text[i] = (char)((uint8_t)word->text[i] < ' ' || word->text[i] == 127 ? '?' : word->text[i]);
+	strcpy(text + length, word->length > MOST ? "..." : "");
+	return text;
+}
+
 static bool is_named(const struct config_node *node, const struct config_word *word)
 {
 	return node->name != NULL && strncmp(node->name, word->text, word->length) == 0 && node->name[word->length] == '\0';
@@ -43,11 +54,11 @@ static void unknown(struct config_decoder *decoder, const struct config_word *wo
 {
 	const struct config_frame *frame = current(decoder);
 	const char *names[CONFIG_CHILDREN + 1] = { NULL }, *nearest;
-	char text[64];
+	char text[CONFIG_SHOWN];
 
 	for (uint32_t i = 0; frame->node->children[i].name != NULL; i++)
 		names[i] = frame->node->children[i].name;
-	snprintf(text, sizeof(text), "%.*s", (int)word->length, word->text);
+	config_shown(word, text);
 	nearest = error_nearest(text, names);
 	if (nearest != NULL)
 		lwaftr_config_mistake(decoder->config, word->place, "unknown key '%s' in '%s'; did you mean '%s'?", text, where(frame), nearest);
@@ -127,10 +138,11 @@ static bool read_number(struct config_decoder *decoder, const struct config_node
 	static const uint64_t most[] = { [CONFIG_U8] = UINT8_MAX, [CONFIG_U16] = UINT16_MAX, [CONFIG_U32] = UINT32_MAX, [CONFIG_U64] = UINT64_MAX };
 	static const uint8_t bytes[] = { [CONFIG_U8] = 1, [CONFIG_U16] = 2, [CONFIG_U32] = 4, [CONFIG_U64] = 8 };
 	uint64_t limit = node->max != 0 ? node->max : most[node->kind], number;
+	char text[CONFIG_SHOWN];
 
 	if (!config_number(value->text, value->length, &number) || number < node->min || number > limit) {
-		lwaftr_config_mistake(decoder->config, value->place, "'%s': a number %llu..%llu is expected, not '%.*s'", node->name,
-			(unsigned long long)node->min, (unsigned long long)limit, (int)(value->length < 64 ? value->length : 64), value->text);
+		lwaftr_config_mistake(decoder->config, value->place, "'%s': a number %llu..%llu is expected, not '%s'", node->name,
+			(unsigned long long)node->min, (unsigned long long)limit, config_shown(value, text));
 		return false;
 	}
 	if (node->offset != CONFIG_NOWHERE)
@@ -147,6 +159,10 @@ static bool is_bool(const struct config_word *value, bool *to)
 /* A copy with a zero behind it, as C wants it. */
 static bool read_string(struct config_decoder *decoder, const struct config_node *node, const struct config_word *value, const char **to)
 {
+	if (value->length > CONFIG_VALUE) {
+		lwaftr_config_mistake(decoder->config, value->place, "'%s': a value of more than %d bytes", node->name, CONFIG_VALUE);
+		return false;
+	}
 	if (memchr(value->text, '\0', value->length) != NULL) {
 		lwaftr_config_mistake(decoder->config, value->place, "'%s': a zero byte in the value", node->name);
 		return false;
@@ -163,6 +179,7 @@ static bool read_string(struct config_decoder *decoder, const struct config_node
 static bool read_value(struct config_decoder *decoder, const struct config_node *node, const struct config_word *value, void *to)
 {
 	const char *expected;
+	char text[CONFIG_SHOWN];
 	bool right;
 
 	switch (node->kind) {
@@ -190,8 +207,8 @@ static bool read_value(struct config_decoder *decoder, const struct config_node 
 		return read_number(decoder, node, value, to);
 	}
 	if (!right)
-		lwaftr_config_mistake(decoder->config, value->place, "'%s': %s is expected, not '%.*s'", node->name, expected,
-			(int)(value->length < 64 ? value->length : 64), value->text);
+		lwaftr_config_mistake(decoder->config, value->place, "'%s': %s is expected, not '%s'", node->name, expected,
+			config_shown(value, text));
 	return right;
 }
 

@@ -8,6 +8,7 @@ enum config_kind {
 	CONFIG_U8, CONFIG_U16, CONFIG_U32, CONFIG_U64, CONFIG_BOOL, CONFIG_STRING, CONFIG_FILTER, CONFIG_IPV4, CONFIG_IPV6, CONFIG_MAC, CONFIG_DATE
 };
 
+enum { CONFIG_VALUE = 65536, CONFIG_SHOWN = 72 };      /* bytes of a value at most; of one in a message */
 enum { CONFIG_NOWHERE = 1 << 30 };      /* the value is checked and forgotten */
 enum { CONFIG_DEPTH = 8, CONFIG_CHILDREN = 20 };        /* deepest block of the model; most keys of a block */
 
@@ -51,11 +52,15 @@ struct config_word {
 	uint64_t place;
 };
 
+/* A word as a message shows it: its beginning, and no byte that a terminal would obey. */
+const char *config_shown(const struct config_word *word, char text[CONFIG_SHOWN]);
+
 /* The model's root: the blocks of the top level. */
 extern const struct config_node config_model[];
 
 void config_begin(struct config_decoder *decoder, struct lwaftr_config *config);
 void config_open(struct config_decoder *decoder, const struct config_word *keyword);
+/* A syntax need not hand over more than CONFIG_VALUE + 1 bytes of a value: it is refused then. */
 void config_leaf(struct config_decoder *decoder, const struct config_word *keyword, const struct config_word *value);
 void config_close(struct config_decoder *decoder);
 void config_finish(struct config_decoder *decoder);

@@ -11,6 +11,7 @@ struct reader {
 	uint64_t opened[KNOWN];         /* where the outermost open blocks begin */
 	char *buffer;                   /* a quoted argument without its quotes */
 	uint32_t used, room;
+	bool ends_early;                /* a comment or string has no end */
 };
 
 enum { BLANK = 1, KEYWORD = 2, FIRST = 4, SPECIAL = 8 };
@@ -63,6 +64,7 @@ static void skip_comment(struct reader *r)
 		return;
 	}
 	mistake(r, begin, "a comment without its end");
+	r->ends_early = true;
 	r->at = r->limit;
 }
 
@@ -78,8 +80,11 @@ static inline void skip(struct reader *r)
 	}
 }
 
+/* Of what is too long no more is kept than shows that. */
 static void keep(struct reader *r, char c)
 {
+	if (r->used > CONFIG_VALUE)
+		return;
 	if (r->used == r->room) {
 		uint32_t room = r->room * 2 + 256;
 		char *buffer = realloc(r->buffer, room);
@@ -103,8 +108,8 @@ static uint32_t column(const struct reader *r, const char *at)
 }
 
 /* Read a quoted string; blanks at the beginning of its further lines, up to the column of its quote, are indentation.
- *   source: RFC 7950, section 6.1.3 */
-static void read_quoted(struct reader *r)
+ *   gives: false when it has no end; source: RFC 7950, section 6.1.3 */
+static bool read_quoted(struct reader *r)
 {
 	const char *begin = r->at;
 	char quote = *r->at++;
@@ -128,14 +133,23 @@ static void read_quoted(struct reader *r)
 			for (uint32_t i = 0; i < margin && r->at < r->limit && (*r->at == ' ' || *r->at == '\t'); i++)
 				r->at++;
 	}
-	if (r->at == r->limit)
+	if (r->at == r->limit) {
 		mistake(r, begin, "a string without its closing %c", quote);
-	else
-		r->at++;
+		r->ends_early = true;
+		return false;
+	}
+	r->at++;
+	return true;
 }
 
-/* Read an argument: an unquoted token, or quoted strings joined by +. */
-static void read_argument(struct reader *r, struct config_word *word)
+/* The length of a word that ends at `end`; no name or value is so long that a longer one must be told from it. */
+static uint32_t length_of(const struct config_word *word, const char *end)
+{
+	return end - word->text > CONFIG_VALUE ? CONFIG_VALUE + 1 : (uint32_t)(end - word->text);
+}
+
+/* Read an argument: an unquoted token, or quoted strings joined by +. gives: false after a mistake */
+static bool read_argument(struct reader *r, struct config_word *word)
 {
 	const char *begin = r->at;
 
@@ -144,11 +158,12 @@ static void read_argument(struct reader *r, struct config_word *word)
 		while (r->at < r->limit && !(kind(r, r->at) & (BLANK | SPECIAL)) && !(*r->at == '/' && is_comment(r, r->at)))
 			r->at++;
 		word->text = begin;
-		word->length = (uint32_t)(r->at - begin);
-		return;
+		word->length = length_of(word, r->at);
+		return true;
 	}
 	r->used = 0;
-	read_quoted(r);
+	if (!read_quoted(r))
+		return false;
 	for (;;) {
 		const char *after = r->at;
 
@@ -161,12 +176,14 @@ static void read_argument(struct reader *r, struct config_word *word)
 		skip(r);
 		if (r->at == r->limit || (*r->at != '"' && *r->at != '\'')) {
 			mistake(r, r->at, "a quoted string is expected behind +");
-			break;
+			return false;
 		}
-		read_quoted(r);
+		if (!read_quoted(r))
+			return false;
 	}
 	word->text = r->buffer != NULL ? r->buffer : "";
 	word->length = r->used;
+	return true;
 }
 
 /* What stands at a place, as the user would name it. */
@@ -190,6 +207,22 @@ static void recover(struct reader *r)
 		r->at++;
 }
 
+/* Is what stands here likely to be a statement, or the end of a block or file? */
+static bool may_begin(const struct reader *r)
+{
+	const char *at = r->at;
+
+	if (at == r->limit || *at == '}')
+		return true;
+	if (!(kind(r, at) & FIRST))
+		return false;
+	while (kind(r, at) & KEYWORD)
+		at++;
+	while (kind(r, at) & BLANK)
+		at++;
+	return at < r->limit && *at != ';' && *at != '}';
+}
+
 static void open_block(struct reader *r, const struct config_word *keyword)
 {
 	r->at++;
@@ -204,7 +237,7 @@ static void read_rest(struct reader *r, const struct config_word *keyword)
 {
 	const char *behind = r->at;
 	struct config_word value;
-	char text[8];
+	char text[8], shown[CONFIG_SHOWN];
 
 	skip(r);
 	if (r->at < r->limit && *r->at == '{') {
@@ -212,21 +245,27 @@ static void read_rest(struct reader *r, const struct config_word *keyword)
 		return;
 	}
 	if (r->at == r->limit || *r->at == ';' || *r->at == '}') {
-		mistake(r, r->at, "'%.*s': a value or { is expected, not %s", (int)keyword->length, keyword->text, name(r, r->at, text));
+		mistake(r, r->at, "'%s': a value or { is expected, not %s", config_shown(keyword, shown), name(r, r->at, text));
 		if (r->at < r->limit && *r->at == ';')
 			r->at++;
 		return;
 	}
 	if (behind == r->at)
-		mistake(r, r->at, "'%.*s': a blank is expected, not %s", (int)keyword->length, keyword->text, name(r, r->at, text));
-	read_argument(r, &value);
+		mistake(r, r->at, "'%s': a blank is expected, not %s", config_shown(keyword, shown), name(r, r->at, text));
+	if (!read_argument(r, &value)) {
+		recover(r);
+		return;
+	}
 	config_leaf(r->decoder, keyword, &value);
 	behind = r->at;
 	skip(r);
-	if (r->at < r->limit && *r->at == ';')
+	if (r->at < r->limit && *r->at == ';') {
 		r->at++;
-	else
-		mistake(r, behind, "; is missing behind the value of '%.*s'", (int)keyword->length, keyword->text);
+		return;
+	}
+	mistake(r, behind, "; is missing behind the value of '%s'", config_shown(keyword, shown));
+	if (!may_begin(r))
+		recover(r);
 }
 
 static void read_statement(struct reader *r)
@@ -252,7 +291,7 @@ static void read_statement(struct reader *r)
 	} else {
 		while (kind(r, r->at) & KEYWORD)
 			r->at++;
-		keyword.length = (uint32_t)(r->at - keyword.text);
+		keyword.length = length_of(&keyword, r->at);
 		read_rest(r, &keyword);
 	}
 }
@@ -264,9 +303,8 @@ void config_text_read(struct config_decoder *decoder, const char *text, uint64_t
 	classify();
 	for (skip(&r); r.at < r.limit; skip(&r))
 		read_statement(&r);
-	if (r.depth > 0)
+	/* What open blocks lack may be what is cut off. */
+	if (r.depth > 0 && !r.ends_early)
 		lwaftr_config_mistake(decoder->config, r.opened[r.depth <= KNOWN ? r.depth - 1 : KNOWN - 1], "this block has no }");
-	for (; r.depth > 0; r.depth--)
-		config_close(decoder);
 	free(r.buffer);
 }

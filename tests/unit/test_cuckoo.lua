@@ -177,6 +177,59 @@ function TestCuckoo:testSeedDecides()
   lu.assertTrue(same < 20)
 end
 
+-- Keys chosen by somebody who knows the seed of one start fill a few buckets, and do not fit; under the seed of any other start they are keys
+-- as any others. Where a key belongs is found out by asking: alone it lies in its first bucket, beside two that fill that one in its second.
+function TestCuckoo:testChosenKeys()
+  local t, CHOSEN = new(80, 1), 6
+  local function where(key) return math.floor(tonumber(nf.cuckoo_find(t, key) - t.entry) / 2) end
+  local function first(key)
+    put(t, key, 1)
+    local bucket = where(key)
+    nf.cuckoo_remove(t, key)
+    return bucket
+  end
+  local fillers, key = {}, 0
+  for b = 0, CHOSEN - 1 do fillers[b] = {} end
+  local function open() for b = 0, CHOSEN - 1 do if #fillers[b] < 2 then return true end end end
+  while open() do
+    key = key + 1
+    local list = fillers[first(key)]
+    if list and #list < 2 then list[#list + 1] = key end
+  end
+  local chosen = {}
+  while #chosen < 2 * CHOSEN + 1 do
+    key = key + 1
+    local list = fillers[first(key)]
+    if list then
+      for _, filler in ipairs(list) do put(t, filler, 1) end
+      put(t, key, 1)
+      lu.assertEquals(get(t, list[1]) and get(t, list[2]), 1)
+      if where(key) < CHOSEN then chosen[#chosen + 1] = key end
+      for _, filler in ipairs(list) do nf.cuckoo_remove(t, filler) end
+      nf.cuckoo_remove(t, key)
+    end
+  end
+  local function fit(a)
+    local table = new(80, a)
+    for _, k in ipairs(chosen) do if put(table, k, 1) ~= 0 then return false end end
+    return true
+  end
+  lu.assertFalse(fit(1))
+  for a = 2, 50 do lu.assertTrue(fit(a), a) end
+end
+
+-- Keys with a pattern, as addresses and ports have them, fit as well as any, whatever the seed.
+function TestCuckoo:testPatterns()
+  for a = 1, 6 do
+    for _, pattern in ipairs({ function (i) return i end, function (i) return i * 65536ULL end, function (i) return i * 4294967296ULL end,
+      function (i) return 0x1000000000000ULL + i * 65536ULL end, function (i) return i * 0x100010001ULL end,
+      function (i) return 0xffffffffffffffffULL - i end }) do
+      local t = new(3000, a)
+      for i = 1, 3000 do lu.assertEquals(put(t, pattern(i), i), 0) end
+    end
+  end
+end
+
 function TestCuckoo:testTooLarge()
   local t = ffi.new("struct cuckoo")
   lu.assertEquals(nf.cuckoo_init(t, 0xffffffffffffULL, seed(1)), -22)

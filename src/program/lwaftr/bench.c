@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-enum { BREATHS = 64, SECONDS_MOST = 3600 };
+enum { BREATHS = 64, SECONDS_MOST = 3600, SLICES = 4096 };      /* a slice: so many breaths, a fraction of a millisecond */
 static const uint64_t SECOND_NS = 1000000000, WARM_UP_NS = 300000000;
 
 /* What came out, so far or in a second. */
@@ -15,6 +15,7 @@ struct figures {
 	double seconds;
 	double cycles;
 	double cpu;                     /* seconds of the processor that this thread had: fewer on a machine with others */
+	double slice;                   /* ns per packet of the median slice: what had no processor for a while is not in it */
 };
 
 struct bench {
@@ -24,6 +25,8 @@ struct bench {
 	const struct app *sink4, *sink6;
 	uint32_t count;
 	struct figures second[SECONDS_MOST];
+	uint32_t slices;                /* of this second; the last SLICES of them are kept */
+	double slice[SLICES];           /* ns per packet */
 };
 
 static double cpu_seconds(void)
@@ -66,11 +69,11 @@ static void print(const struct bench *bench, const char *what, const struct figu
 
 	if (bench->json)
 		printf("{\"second\":\"%s\",\"mpps\":%.3f,\"decapsulated_mpps\":%.3f,\"encapsulated_mpps\":%.3f,\"gbps\":%.3f,"
-			"\"decapsulated_gbps\":%.3f,\"encapsulated_gbps\":%.3f,\"ns\":%.2f,\"cycles\":%.1f,\"cpu_ns\":%.2f}\n", what, packets / 1e6,
-			f->decapsulated / 1e6, f->encapsulated / 1e6, (f->bits4 + f->bits6) / 1e9, f->bits4 / 1e9, f->bits6 / 1e9, ns, cycles, cpu_ns);
+			"\"decapsulated_gbps\":%.3f,\"encapsulated_gbps\":%.3f,\"ns\":%.2f,\"cycles\":%.1f,\"cpu_ns\":%.2f,\"slice_ns\":%.2f}\n", what, packets / 1e6,
+			f->decapsulated / 1e6, f->encapsulated / 1e6, (f->bits4 + f->bits6) / 1e9, f->bits4 / 1e9, f->bits6 / 1e9, ns, cycles, cpu_ns, f->slice);
 	else
-		printf("%-7s %8.3f %8.3f %8.3f %9.3f %8.3f %8.3f %8.2f %8.1f %8.2f\n", what, packets / 1e6, f->decapsulated / 1e6, f->encapsulated / 1e6,
-			(f->bits4 + f->bits6) / 1e9, f->bits4 / 1e9, f->bits6 / 1e9, ns, cycles, cpu_ns);
+		printf("%-7s %8.3f %8.3f %8.3f %9.3f %8.3f %8.3f %8.2f %8.1f %8.2f %8.2f\n", what, packets / 1e6, f->decapsulated / 1e6, f->encapsulated / 1e6,
+			(f->bits4 + f->bits6) / 1e9, f->bits4 / 1e9, f->bits6 / 1e9, ns, cycles, cpu_ns, f->slice);
 	fflush(stdout);
 }
 
@@ -81,29 +84,52 @@ static int compare(const void *a, const void *b)
 	return one < two ? -1 : one > two;
 }
 
+static int compare_slices(const void *a, const void *b)
+{
+	double one = *(const double *)a, two = *(const double *)b;
+
+	return one < two ? -1 : one > two;
+}
+
+static double median_slice(struct bench *bench)
+{
+	uint32_t n = bench->slices < SLICES ? bench->slices : SLICES;
+
+	qsort(bench->slice, n, sizeof(bench->slice[0]), compare_slices);
+	return n > 0 ? bench->slice[n / 2] : 0;
+}
+
 /* Breathe for some time; the clock is looked at now and then. */
-static void breathe(struct session *session, uint64_t ns)
+static void breathe(struct bench *bench, struct session *session, uint64_t ns)
 {
 	uint64_t end = clock_system_ns() + ns;
 
-	do
+	bench->slices = 0;
+	do {
+		uint64_t packets = bench->sink4->input[0]->sent + bench->sink6->input[0]->sent, begin = clock_cycles();
+
 		for (uint32_t i = 0; i < BREATHS; i++)
 			engine_breathe(session->engine);
-	while (clock_system_ns() < end);
+		begin = clock_cycles() - begin;
+		packets = bench->sink4->input[0]->sent + bench->sink6->input[0]->sent - packets;
+		if (packets > 0)
+			bench->slice[bench->slices++ % SLICES] = (double)clock_cycles_ns(begin) / (double)packets;
+	} while (clock_system_ns() < end);
 }
 
 static void measure(struct bench *bench, struct session *session, uint64_t duration_ns)
 {
 	char number[16];
 
-	breathe(session, WARM_UP_NS);
+	breathe(bench, session, WARM_UP_NS);
 	while (duration_ns > 0 && bench->count < SECONDS_MOST) {
 		uint64_t ns = duration_ns < SECOND_NS ? duration_ns : SECOND_NS;
 		struct figures before = look(bench), now;
 
-		breathe(session, ns);
+		breathe(bench, session, ns);
 		now = look(bench);
 		bench->second[bench->count] = rate(&before, &now);
+		bench->second[bench->count].slice = median_slice(bench);
 		snprintf(number, sizeof(number), "%u", bench->count + 1);
 		print(bench, number, &bench->second[bench->count++]);
 		duration_ns -= ns;
@@ -168,8 +194,8 @@ static int run(const struct options *options, const char *source, uint64_t durat
 		printf("{\"second\":\"load\",\"seconds\":%.3f}\n", (double)(clock_system_ns() - begin_ns) / 1e9);
 	else
 		printf("loaded in %.3f s; Mpps and Gb/s (frames without FCS): all, decapsulated, encapsulated; per packet\n"
-			"%-7s %8s %8s %8s %9s %8s %8s %8s %8s %8s\n", (double)(clock_system_ns() - begin_ns) / 1e9, "second", "Mpps", "decap", "encap",
-			"Gb/s", "decap", "encap", "ns", "cycles", "cpu ns");
+			"%-7s %8s %8s %8s %9s %8s %8s %8s %8s %8s %8s\n", (double)(clock_system_ns() - begin_ns) / 1e9, "second", "Mpps", "decap", "encap",
+			"Gb/s", "decap", "encap", "ns", "cycles", "cpu ns", "slice ns");
 	measure(&bench, &session, duration_ns);
 	print_drops(&session);
 	code = session_stop(&session);

@@ -34,6 +34,8 @@ struct app_class {
 	bool gives;                     /* what `open` gives goes to the worker for good, so that it ends with it: the supervisor keeps
 	                                 * no copy, but of what several apps share, and opens it anew when it is asked again */
 	bool dma;                       /* the device reads and writes packet memory: huge pages are needed */
+	bool two_way;                   /* it stands between two sides: what comes in on one leaves on the other, or is answered. The
+	                                 * engine calls its push once more in a breath for what came back meanwhile */
 	bool executable;                /* it makes native code: its worker may map executable memory */
 	const struct script_module *module;     /* a Lua app's code; NULL for C */
 

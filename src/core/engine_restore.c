@@ -32,7 +32,7 @@ static void restore_link(struct engine *engine, uint32_t number, const uint64_t 
 	uint64_t sent = (*value)[0], received = (*value)[1], waiting = sent - received <= LINK_SLOTS ? sent - received : 0;
 
 	link->sent = link->received = link->base = sent;
-	link->bytes = (*value)[2];
+	link->bytes = link->base_bytes = (*value)[2];
 	link->dropped = (*value)[3];
 	to->reason[app_reason(to, APP_REASON_CRASH)] += waiting;
 	*value += app_name_count(stats_link_names);

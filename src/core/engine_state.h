@@ -35,7 +35,8 @@ struct engine_wiring {
 	struct link **link;                     /* by number */
 	struct link ***input, ***output;        /* per app: its new arrays of links, owned */
 	uint32_t step_count, pull_count, tick_count;
-	struct engine_step *step;               /* topological order */
+	struct engine_step *step;               /* in the order of the calls: topological, then what back links carry */
+	bool *returns;                          /* per app: it is called twice in a breath */
 	struct app **pull, **tick;
 	uint32_t *held;                         /* per app: packets held when the ledger was taken last */
 	bool *over;                             /* per app: nothing will come to it any more; used while idle */

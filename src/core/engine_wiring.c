@@ -20,6 +20,7 @@ void engine_wiring_free_arrays(struct engine_wiring *wiring)
 	free(wiring->input);
 	free(wiring->output);
 	free(wiring->step);
+	free(wiring->returns);
 	free(wiring->pull);
 	free(wiring->tick);
 	free(wiring->held);
@@ -56,12 +57,13 @@ struct engine_wiring *engine_wiring_new(const struct graph_worker *graph)
 	wiring->link = engine_zeroed(graph->link_count, sizeof(*wiring->link));
 	wiring->input = engine_zeroed(graph->app_count, sizeof(*wiring->input));
 	wiring->output = engine_zeroed(graph->app_count, sizeof(*wiring->output));
-	wiring->step = engine_zeroed(graph->app_count, sizeof(*wiring->step));
+	wiring->step = engine_zeroed(2 * (uint64_t)graph->app_count, sizeof(*wiring->step));
+	wiring->returns = engine_zeroed(graph->app_count, sizeof(*wiring->returns));
 	wiring->pull = engine_zeroed(graph->app_count, sizeof(*wiring->pull));
 	wiring->tick = engine_zeroed(graph->app_count, sizeof(*wiring->tick));
 	wiring->held = engine_zeroed(graph->app_count, sizeof(*wiring->held));
 	wiring->over = engine_zeroed(graph->app_count, sizeof(*wiring->over));
-	if (wiring->app && wiring->link && wiring->input && wiring->output && wiring->step && wiring->pull && wiring->tick &&
+	if (wiring->app && wiring->link && wiring->input && wiring->output && wiring->step && wiring->returns && wiring->pull && wiring->tick &&
 		wiring->held && wiring->over)
 		return wiring;
 	engine_wiring_free_arrays(wiring);
@@ -88,6 +90,46 @@ int engine_wiring_connect(struct engine_wiring *wiring)
 	return 0;
 }
 
+/* Call an app's push in each breath, after those that are called so far. */
+static void add_step(struct engine_wiring *wiring, uint32_t number, bool always)
+{
+	if (wiring->graph->app[number].class->push != NULL)
+		wiring->step[wiring->step_count++] = (struct engine_step){ .app = wiring->app[number], .input = wiring->input[number],
+			.input_count = app_name_count(wiring->graph->app[number].input_names), .always = always };
+}
+
+/* Whether what comes in on an app's inputs cannot come out of it again as it came in: it leaves for a device, or on the other side. */
+static bool passes_through(const struct app_class *class)
+{
+	return class->two_way || class->pull != NULL;
+}
+
+/* A link that leads back to an app which packets pass in both directions, or to a device, closes no circle of packets. What it carries
+ * moves on in the same breath, and waits in the first-level cache instead of the second: such apps are called once more, the last
+ * first, as a back link leads from a later app to an earlier one; then those behind them, in the usual order. */
+static void schedule_returns(struct engine_wiring *wiring)
+{
+	const struct graph_worker *graph = wiring->graph;
+	bool *returns = wiring->returns;
+
+	for (uint32_t i = 0; i < graph->link_count; i++)
+		if (graph->link[i].back && passes_through(graph->app[graph->link[i].to].class))
+			returns[graph->link[i].to] = true;
+	for (uint32_t i = graph->app_count; i-- > 0;)
+		if (returns[graph->order[i]])
+			add_step(wiring, graph->order[i], false);
+	for (uint32_t i = 0; i < graph->app_count; i++) {
+		uint32_t number = graph->order[i];
+
+		if (returns[number])
+			continue;
+		for (uint32_t l = 0; l < graph->link_count && !returns[number]; l++)
+			returns[number] = graph->link[l].to == number && returns[graph->link[l].from];
+		if (returns[number])
+			add_step(wiring, number, false);
+	}
+}
+
 /* Who is pulled, pushed, ticked, in which order. */
 void engine_wiring_schedule(struct engine_wiring *wiring)
 {
@@ -100,9 +142,7 @@ void engine_wiring_schedule(struct engine_wiring *wiring)
 
 		if (class->pull != NULL)
 			wiring->pull[wiring->pull_count++] = app;
-		if (class->push != NULL)
-			wiring->step[wiring->step_count++] = (struct engine_step){ .app = app, .input = wiring->input[number],
-				.input_count = app_name_count(graph->app[number].input_names), .always = class->wake_at != NULL };
+		add_step(wiring, number, class->wake_at != NULL);
 		if (class->tick != NULL)
 			wiring->tick[wiring->tick_count++] = app;
 		if (class->over != NULL)
@@ -110,5 +150,6 @@ void engine_wiring_schedule(struct engine_wiring *wiring)
 		if (class->module != NULL)
 			wiring->has_scripts = true;
 	}
+	schedule_returns(wiring);
 }
 

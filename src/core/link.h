@@ -15,6 +15,7 @@ struct link {
 	uint32_t number;                /* in the worker's graph */
 	bool back;                      /* closes a cycle: its packets wait for the next breath */
 	uint64_t base;                  /* the total whose packet lies in slot 0 */
+	uint64_t base_bytes;            /* of the packets before that one */
 	struct packet *slot[LINK_SLOTS] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
@@ -40,8 +41,28 @@ inline uint32_t link_slot(const struct link *l, uint64_t total)
 inline void link_advance(struct link *l, uint32_t n)
 {
 	l->received += n;
-	if (l->received == l->sent)
+	if (l->received == l->sent) {
 		l->base = l->received;
+		l->base_bytes = l->bytes;
+	}
+}
+
+/* Copy the pointers of n packets between lists that do not overlap. */
+inline void link_list(struct packet **__restrict to, struct packet *const *__restrict from, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = from[i];
+}
+
+/* The first packets that wait, as a list: *n of them, or as many as lie in one piece, which nearly always are all.
+ *   needs: *n <= link_waiting(l) */
+inline struct packet *const *link_front(const struct link *l, uint32_t *n)
+{
+	uint32_t at = link_slot(l, l->received);
+
+	if (__builtin_expect(*n > LINK_SLOTS - at, 0))
+		*n = LINK_SLOTS - at;
+	return l->slot + at;
 }
 
 /* Free p and count it as dropped by the full link l; what link_send does when there is no room. */
@@ -81,6 +102,20 @@ inline void link_send_burst(struct link *l, struct packet *const *burst, uint32_
 		link_drop(l, burst[i]);
 }
 
+/* Send n packets that have `bytes` bytes in all, as the caller knows: nobody looks at them. */
+inline void link_send_known(struct link *l, struct packet *const *burst, uint32_t n, uint64_t bytes)
+{
+	uint32_t at = link_slot(l, l->sent);
+
+	if (__builtin_expect(PACKET_DEBUG || n > link_room(l) || n > LINK_SLOTS - at, 0)) {
+		link_send_burst(l, burst, n);
+		return;
+	}
+	link_list(l->slot + at, burst, n);
+	l->sent += n;
+	l->bytes += bytes;
+}
+
 /* Take the oldest packet.
  *   needs: link_waiting(l) > 0
  *   owner: the caller */
@@ -99,8 +134,11 @@ inline uint32_t link_receive_burst(struct link *l, struct packet **burst, uint32
 
 	if (n > waiting)
 		n = waiting;
-	for (uint32_t i = 0; i < n; i++)
-		burst[i] = l->slot[(at + i) % LINK_SLOTS];
+	if (__builtin_expect(at + n <= LINK_SLOTS, 1))
+		link_list(burst, l->slot + at, n);
+	else
+		for (uint32_t i = 0; i < n; i++)
+			burst[i] = l->slot[(at + i) % LINK_SLOTS];
 	link_advance(l, n);
 	return n;
 }
@@ -109,31 +147,6 @@ inline uint32_t link_receive_burst(struct link *l, struct packet **burst, uint32
 inline struct packet *link_peek(const struct link *l, uint32_t i)
 {
 	return l->slot[link_slot(l, l->received + i)];
-}
-
-/* Move up to n packets from one link to another, as far as the receiver has room; gives how many. */
-inline uint32_t link_move(struct link *from, struct link *to, uint32_t n)
-{
-	uint32_t waiting = link_waiting(from), room = link_room(to);
-	uint32_t at = link_slot(from, from->received), next = link_slot(to, to->sent);
-	uint64_t bytes = 0;
-
-	if (n > waiting)
-		n = waiting;
-	if (n > room)
-		n = room;
-	for (uint32_t i = 0; i < n; i++) {
-		struct packet *p = from->slot[(at + i) % LINK_SLOTS];
-
-		if (PACKET_DEBUG)
-			packet_debug_check(p);
-		to->slot[(next + i) % LINK_SLOTS] = p;
-		bytes += p->length;
-	}
-	link_advance(from, n);
-	to->sent += n;
-	to->bytes += bytes;
-	return n;
 }
 
 /* Move the first n packets that wait on `from`, of which the caller knows how many bytes they have: nobody looks at them.
@@ -146,14 +159,33 @@ inline void link_pass(struct link *from, struct link *to, uint32_t n, uint64_t b
 		for (uint32_t i = 0; i < n; i++)
 			packet_debug_check(from->slot[(at + i) % LINK_SLOTS]);
 	if (__builtin_expect(at + n <= LINK_SLOTS && next + n <= LINK_SLOTS, 1))
-		for (uint32_t i = 0; i < n; i++)
-			to->slot[next + i] = from->slot[at + i];
+		link_list(to->slot + next, from->slot + at, n);
 	else
 		for (uint32_t i = 0; i < n; i++)
 			to->slot[(next + i) % LINK_SLOTS] = from->slot[(at + i) % LINK_SLOTS];
 	link_advance(from, n);
 	to->sent += n;
 	to->bytes += bytes;
+}
+
+/* Move up to n packets from one link to another, as far as the receiver has room; gives how many. When all that wait go, and none
+ * of them was behind others before, the link knows how many bytes they have. */
+inline uint32_t link_move(struct link *from, struct link *to, uint32_t n)
+{
+	uint32_t waiting = link_waiting(from), room = link_room(to);
+	uint64_t bytes = 0;
+
+	if (n > waiting)
+		n = waiting;
+	if (n > room)
+		n = room;
+	if (n == waiting && from->received == from->base)
+		bytes = from->bytes - from->base_bytes;
+	else
+		for (uint32_t i = 0; i < n; i++)
+			bytes += link_peek(from, i)->length;
+	link_pass(from, to, n, bytes);
+	return n;
 }
 
 /* Send copies of the first n packets that wait on `from`, which stay there; gives how many copies were made before a pool was

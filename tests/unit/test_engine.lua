@@ -198,6 +198,22 @@ function TestEngine:testTheLinkThatClosesACycleWaitsForTheNextBreath()
   lu.assertEquals(nf.memory_in_use(), 0ULL)
 end
 
+-- What an app has between two sides passes both ways: a link back to it carries nothing in a circle, and its packets go on at once.
+function TestEngine:testPacketsPassAnAppOfTwoSidesBothWaysInABreath()
+  local engine, graph = prepared([[return { apps = { s = { "basic.source", number = 8 }, a = { "ip.echo4", ip = "192.0.2.1" },
+    b = { "ip.echo4", ip = "192.0.2.2" }, j = { "basic.join" }, k = { "basic.join" }, e = { "basic.sink" } },
+    links = { "s -> a.wire", "a.inside -> b.wire", "b.inside -> j.x", "j -> b.inside", "b.wire -> a.inside", "a.wire -> k.x",
+    "k -> e.i" } }]])
+  local back = 0
+  for i = 0, nf.engine_link_count(engine) - 1 do back = back + (nf.engine_link(engine, i).back and 1 or 0) end
+  lu.assertEquals(back, 2)
+  lu.assertEquals(tonumber(nf.engine_breathe(engine)), 8 * 8)
+  lu.assertEquals(nf.engine_app_find(engine, "e").consumed, 8ULL)
+  nf.engine_free(engine)
+  nf.graph_free(graph)
+  lu.assertEquals(nf.memory_in_use(), 0ULL)
+end
+
 function TestEngine:testItEndsByItselfWhenAllInputsHaveEnded()
   for idle = 0, 2 do
     local ledger = graphs.run([[return { apps = { s = { "basic.source", number = 5000, rate = "1Mpps" }, t = { "basic.sink" } },

@@ -114,6 +114,23 @@ function TestLink:testAnyMixOfCallsKeepsTheOrder()
       end
       nf.link_send_burst(link, burst, n)
     end,
+    function(link, model, n)
+      n = math.min(n, nf.link_room(link))
+      local bytes = 0
+      for i = 0, n - 1 do
+        burst[i] = fresh()
+        bytes = bytes + burst[i].length
+        put(model, burst[i].length)
+      end
+      nf.link_send_known(link, burst, n, bytes)
+    end,
+    function(link, model, n)
+      n = math.min(n, #model)
+      local count = ffi.new("uint32_t[1]", n)
+      local list = nf.link_front(link, count)
+      lu.assertTrue(n == 0 or count[0] > 0)
+      for i = 0, count[0] - 1 do lu.assertEquals(list[i].length, model[i + 1]) end
+    end,
     function(link, model)
       if #model == 0 then return end
       local p = nf.link_receive(link)

@@ -228,8 +228,10 @@ static void arp_push(struct app *app)
 	ask(arp);
 	left = app_push_room(app, app->input[WIRE]);
 	while (left > 0) {
-		left -= run_pass(app->input[WIRE], app->output[INSIDE], left, is_plain);
-		if (left > 0) {
+		uint32_t n = left, plain = run_pass(app->input[WIRE], app->output[INSIDE], &n, is_plain);
+
+		left -= plain;
+		if (plain < n) {
 			take(arp);
 			left--;
 		}
@@ -263,7 +265,7 @@ const struct app_class ip_arp_class = {
 		"out-arp-request-packets", "out-arp-request-bytes", "out-arp-reply-packets", "out-arp-reply-bytes", "resolved", "changed",
 		"conflicts", NULL },
 	.reasons = (const char *const[]){ "invalid", "unresolved", NULL },
-	.attends = true,
+	.attends = true, .two_way = true,
 	.check = arp_check, .holds = arp_holds, .prepare = arp_prepare, .commit = arp_commit, .flush = arp_flush, .stop = arp_stop,
 	.push = arp_push, .held = arp_held, .wake_at = arp_wake_at,
 };

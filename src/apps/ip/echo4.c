@@ -121,8 +121,10 @@ static void echo4_push(struct app *app)
 		link_move(app->input[ERRORS], app->output[WIRE], BURST);
 	left = app_push_room(app, app->input[WIRE]);
 	while (left > 0) {
-		left -= run_pass(app->input[WIRE], app->output[INSIDE], left, is_plain);
-		if (left > 0) {
+		uint32_t n = left, plain = run_pass(app->input[WIRE], app->output[INSIDE], &n, is_plain);
+
+		left -= plain;
+		if (plain < n) {
 			take((struct echo4 *)app);
 			left--;
 		}
@@ -143,5 +145,6 @@ const struct app_class ip_echo4_class = {
 	.counters = (const char *const[]){ "in-icmpv4-echo-packets", "in-icmpv4-echo-bytes", "out-icmpv4-echo-packets",
 		"out-icmpv4-echo-bytes", NULL },
 	.reasons = (const char *const[]){ "bad-checksum", "bad-source", NULL },
+	.two_way = true,
 	.check = echo4_check, .push = echo4_push,
 };

@@ -116,8 +116,10 @@ static void echo6_push(struct app *app)
 		link_move(app->input[ERRORS], app->output[WIRE], BURST);
 	left = app_push_room(app, app->input[WIRE]);
 	while (left > 0) {
-		left -= run_pass(app->input[WIRE], app->output[INSIDE], left, is_plain);
-		if (left > 0) {
+		uint32_t n = left, plain = run_pass(app->input[WIRE], app->output[INSIDE], &n, is_plain);
+
+		left -= plain;
+		if (plain < n) {
 			take((struct echo6 *)app);
 			left--;
 		}
@@ -138,5 +140,6 @@ const struct app_class ip_echo6_class = {
 	.counters = (const char *const[]){ "in-icmpv6-echo-packets", "in-icmpv6-echo-bytes", "out-icmpv6-echo-packets",
 		"out-icmpv6-echo-bytes", NULL },
 	.reasons = (const char *const[]){ "bad-checksum", "bad-source", NULL },
+	.two_way = true,
 	.check = echo6_check, .push = echo6_push,
 };

@@ -150,10 +150,11 @@ void fragmenter_push(struct app *app)
 
 	while (left > 0 && link_room(output) > 0) {
 		uint32_t n = left < link_room(output) ? left : link_room(output), fit = 0;
+		struct packet *const *list = link_front(input, &n);
 		uint64_t bytes = 0;
 
 		for (; fit < n; fit++) {
-			uint32_t length = link_peek(input, fit)->length;
+			uint32_t length = list[fit]->length;
 
 			if (__builtin_expect(length > limit, 0))
 				break;

@@ -276,8 +276,10 @@ static void ndp_push(struct app *app)
 	ask(ndp);
 	left = app_push_room(app, app->input[WIRE]);
 	while (left > 0) {
-		left -= run_pass(app->input[WIRE], app->output[INSIDE], left, is_plain);
-		if (left > 0) {
+		uint32_t n = left, plain = run_pass(app->input[WIRE], app->output[INSIDE], &n, is_plain);
+
+		left -= plain;
+		if (plain < n) {
 			take(ndp);
 			left--;
 		}
@@ -312,7 +314,7 @@ const struct app_class ip_ndp_class = {
 		"out-ndp-ns-packets", "out-ndp-ns-bytes", "out-ndp-na-packets", "out-ndp-na-bytes", "resolved", "changed", "conflicts",
 		"in-ndp-other-packets", NULL },
 	.reasons = (const char *const[]){ "invalid", "unresolved", NULL },
-	.attends = true,
+	.attends = true, .two_way = true,
 	.check = ndp_check, .holds = ndp_holds, .prepare = ndp_prepare, .commit = ndp_commit, .flush = ndp_flush, .stop = ndp_stop,
 	.push = ndp_push, .held = ndp_held, .wake_at = ndp_wake_at,
 };

@@ -184,7 +184,8 @@ void neighbor_send(struct app *app, struct neighbor *neighbor, uint16_t type)
 {
 	struct header header = header_of(neighbor, type);
 	struct link *input = app->input[INSIDE], *output = app->output[WIRE];
-	uint32_t n, at;
+	struct packet *const *list;
+	uint32_t n;
 	uint64_t bytes = 0;
 
 	if (__builtin_expect(neighbor->state == NEIGHBOR_UNKNOWN, 0)) {
@@ -198,12 +199,10 @@ void neighbor_send(struct app *app, struct neighbor *neighbor, uint16_t type)
 	}
 	n = link_waiting(input) < BURST ? link_waiting(input) : BURST;
 	n = link_room(output) < n ? link_room(output) : n;
-	at = link_slot(input, input->received);
+	list = link_front(input, &n);
 	for (uint32_t i = 0; i < n; i++) {
-		const struct packet *p = input->slot[(at + i) % LINK_SLOTS];
-
-		address(&header, p);
-		bytes += p->length;
+		address(&header, list[i]);
+		bytes += list[i]->length;
 	}
 	link_pass(input, output, n, bytes);
 }

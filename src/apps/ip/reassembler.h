@@ -91,7 +91,7 @@ static inline __attribute__((always_inline)) void reassembler_push(struct reasse
 	if (reassembler->table->count > 0)
 		reassembler_expire(reassembler);
 	while (left > 0 && link_room(output) > 0) {
-		uint32_t n = left < link_room(output) ? left : link_room(output), plain = run_pass(input, output, n, is_plain);
+		uint32_t n = left < link_room(output) ? left : link_room(output), plain = run_pass(input, output, &n, is_plain);
 
 		app->counter[UNNEEDED] += plain;
 		left -= plain;

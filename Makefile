@@ -431,6 +431,7 @@ SOURCES := \
 	src/program/lwaftr/plan.c \
 	src/program/lwaftr/reasoning.c \
 	src/program/lwaftr/run.c \
+	src/program/lwaftr/sample.c \
 	src/program/lwaftr/session.c \
 	src/program/lwaftr/validate.c \
 	src/program/main.c \

@@ -114,6 +114,9 @@ static const struct program_option lwaftr_gen_options[] = {
 	{ "--packets", "N", "Packets of both captures together; default 16384." },
 	{ "--share", "PERCENT", "How many of them come from the IPv4 side; default 50." },
 	{ "--size", "BYTES", "Length of the IPv4 packets, 28 to 1500; mix: 46, 576 and 1500 as 7 : 4 : 1; default 46." },
+	{ "--flood", "KIND", "An attack around them: fragments (first ones alone), unbound (packets to and from nobody), errors (ICMP about "
+		"packets that were never sent), or neighbors (ARP and NDP about others)." },
+	{ "--times", "N", "Packets of the flood for each other one; default 10." },
 	{ "--seed", "N", "Of which all is made; default 1." },
 	{ NULL, NULL, NULL },
 };

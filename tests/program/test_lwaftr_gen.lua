@@ -76,10 +76,30 @@ function TestGen:testTheSameBytesFromTheSameSeed()
   end
 end
 
+-- A flood around them: what belongs to softwires comes through, nothing of the flood does, and errors keep to their limit of 200.
+function TestGen:testFloods()
+  for flood, expected in pairs({ fragments = { "in-ipv4-frag-needs-reassembly", "in-ipv6-frag-needs-reassembly", 0 },
+    unbound = { "drop-no-dest-softwire-ipv4-packets", "drop-no-source-softwire-ipv6-packets", 200 },
+    errors = { "drop-in-by-rfc7596-icmpv4-packets", "drop-bad-quotation-icmpv6-packets", 0 },
+    neighbors = { "in-arp-request-packets", "in-ndp-ns-packets", 0 } }) do
+    local output, code, dir = gen("--packets 400 --times 7 --flood " .. flood)
+    lu.assertEquals(code, 0)
+    lu.assertStrContains(output, dir .. ": each packet is followed by 7 of a flood: " .. flood .. "\n")
+    output, code = support.run(("%s lwaftr check --dump-counters %s/cnt %s/lwaftr.conf %s/v4.pcap %s/v6.pcap %s/o4 %s/o6"):format(support.nf,
+      dir, dir, dir, dir, dir, dir))
+    lu.assertEquals({ output, code }, { "", 0 })
+    local c = counters(dir .. "/cnt")
+    lu.assertEquals({ c[expected[1]], c[expected[2]] }, { 1400, 1400 })
+    lu.assertEquals({ c["out-icmpv4-error-packets"] or 0, c["out-icmpv6-error-packets"] or 0 }, { expected[3], expected[3] })
+    lu.assertEquals({ c["out-ipv4-packets"], c["out-ipv6-packets"] }, { 200 + expected[3], 200 + expected[3] })
+  end
+end
+
 function TestGen:testMistakes()
   local program = "nf lwaftr gen: option '--"
   for options, message in pairs({ ["--softwires 0"] = "softwires'", ["--psid-length 17"] = "psid-length'", ["--br-addresses 0"] = "br-addresses'",
     ["--share 101"] = "share'", ["--size 27"] = "size'", ["--size 1501"] = "size'", ["--packets x"] = "packets'",
+    ["--flood arp"] = "flood': 'arp' is none of fragments, unbound, errors, neighbors", ["--flood errors --times 0"] = "times'",
     ["--psid-length 0 --softwires 16777216"] = "softwires': at most 16777215 with a PSID length of 0\n" }) do
     local output, code = gen(options)
     lu.assertEquals(code, 2)

@@ -5,26 +5,30 @@
  *      br-addresses    2001:db8:ffff:ffff::1 and up, in turn
  *      the internet    192.0.2.0/24
  *
+ * With --flood each packet is followed by those of an attack on its softwire (sample.h).
+ *
  * All is made of one seed: the same arguments give the same bytes. */
 #include "program/lwaftr/lwaftr.h"
+#include "program/lwaftr/sample.h"
 
 #include <arpa/inet.h>
 #include <limits.h>
 #include <sys/stat.h>
 
-enum { ADDRESSES = (1 << 24) - 1, LEAST = IPV4_HEADER + UDP_HEADER, MOST = 1500, IPV6_BYTES = 40, GAP_NS = 1000 };
+enum { ADDRESSES = (1 << 24) - 1, LEAST = IPV4_HEADER + UDP_HEADER, MOST = 1500, GAP_NS = 1000 };
 static const uint32_t NET = 0x0a000000, INTERNET = 0xc0000200;
-static const uint8_t MAC4[6] = { 2, 0, 0, 0, 4, 1 }, PEER4[6] = { 2, 0, 0, 0, 4, 2 };
-static const uint8_t MAC6[6] = { 2, 0, 0, 0, 6, 1 }, PEER6[6] = { 2, 0, 0, 0, 6, 2 };
 static const uint16_t MIX[] = { 46, 576, 46, 46, 576, 46, 1500, 46, 576, 46, 576, 46 };        /* 7 : 4 : 1 */
 
 struct gen {
 	const char *folder;
 	uint64_t softwires, packets, share, psid_length, br_addresses, seed;
 	uint32_t size;                  /* bytes of the IPv4 packets; 0: the mix */
+	bool floods;
+	uint32_t flood;                 /* enum sample_flood */
+	uint64_t times;                 /* packets of the flood for each other one */
 	uint32_t first_psid, per_address;
 	uint32_t multiplier;            /* odd: scatters the addresses, each number its own */
-	struct random random;
+	struct random random, attacker;
 };
 
 /* What number i of the table is. IPv4 in host order. */
@@ -107,29 +111,6 @@ static int write_conf(const struct gen *gen)
 	return finish(out, path);
 }
 
-static void write_ethernet(uint8_t *to, const uint8_t *dst, const uint8_t *src, uint16_t type)
-{
-	memcpy(to, dst, 6);
-	memcpy(to + 6, src, 6);
-	bytes_write16(to + 12, type);
-}
-
-/* A UDP packet whose checksums are right; addresses in host order. Its data are zeros. */
-static void write_udp(uint8_t *to, uint32_t src, uint32_t dst, uint16_t from, uint16_t port, uint16_t length, uint16_t id)
-{
-	struct ipv4 *ip = (struct ipv4 *)to;
-	struct udp *udp = (struct udp *)(to + IPV4_HEADER);
-	uint16_t bytes = (uint16_t)(length - IPV4_HEADER), checksum;
-
-	memset(to, 0, length);
-	*ip = (struct ipv4){ .version_ihl = 0x45, .total_be = bytes_swap16(length), .id_be = bytes_swap16(id), .ttl = 64, .protocol = IP_UDP,
-		.src_be = bytes_swap32(src), .dst_be = bytes_swap32(dst) };
-	ipv4_set_checksum(ip);
-	*udp = (struct udp){ .src_be = bytes_swap16(from), .dst_be = bytes_swap16(port), .length_be = bytes_swap16(bytes) };
-	checksum = checksum_finish(checksum_add(ipv4_pseudo(ip, IP_UDP, bytes), udp, bytes));
-	udp->checksum_be = checksum != 0 ? checksum : 0xffff;
-}
-
 /* A port of a softwire; of one that has all, none of the lowest. */
 static uint16_t choose_port(struct gen *gen, uint16_t psid)
 {
@@ -140,34 +121,37 @@ static uint16_t choose_port(struct gen *gen, uint16_t psid)
 	return (uint16_t)((uint32_t)psid << shift | random_below(&gen->random, 1u << shift));
 }
 
-/* Packet number `i` of one side, to the internet (version 6) or from it (4); gives the frame's length. */
-static uint32_t write_frame(struct gen *gen, int version, uint64_t i, uint8_t *to)
+/* Packet number `i` of one side, to the internet (version 6) or from it (4), of a softwire; gives the frame's length. */
+static uint32_t write_frame(struct gen *gen, int version, uint64_t i, const struct lwaftr_softwire *s, uint8_t *to)
 {
-	struct lwaftr_softwire s = softwire(gen, random_u64(&gen->random) % gen->softwires);
 	uint16_t length = (uint16_t)(gen->size != 0 ? gen->size : MIX[i % (sizeof(MIX) / sizeof(MIX[0]))]);
-	uint16_t own = choose_port(gen, s.psid), other = (uint16_t)(1024 + random_below(&gen->random, 65536 - 1024));
+	uint16_t own = choose_port(gen, s->psid), other = (uint16_t)(1024 + random_below(&gen->random, 65536 - 1024));
 	uint32_t host = INTERNET + 1 + random_below(&gen->random, 254);
 
+	sample_ethernet(to, version);
+	to += ETHERNET_HEADER;
 	if (version == 4) {
-		write_ethernet(to, MAC4, PEER4, ETHERNET_IPV4);
-		write_udp(to + ETHERNET_HEADER, host, s.ipv4, other, own, length, (uint16_t)(i + 1));
+		sample_udp(to, host, s->ipv4, other, own, length, (uint16_t)(i + 1));
 		return ETHERNET_HEADER + length;
 	}
-	write_ethernet(to, MAC6, PEER6, ETHERNET_IPV6);
-	to += ETHERNET_HEADER;
-	bytes_write32(to, 6u << 28);
-	bytes_write16(to + 4, length);
-	to[6] = IP_IPV4;
-	to[7] = 64;
-	memcpy(to + 8, s.b4, 16);
-	memcpy(to + 24, s.br, 16);
-	write_udp(to + IPV6_BYTES, s.ipv4, host, own, other, length, (uint16_t)(i + 1));
-	return ETHERNET_HEADER + IPV6_BYTES + length;
+	sample_ipv6(to, s->b4, s->br, IP_IPV4, length);
+	sample_udp(to + IPV6_HEADER, s->ipv4, host, own, other, length, (uint16_t)(i + 1));
+	return ETHERNET_HEADER + IPV6_HEADER + length;
+}
+
+static void write_record(FILE *out, uint64_t number, const uint8_t *frame, uint32_t length)
+{
+	uint8_t record[CAPTURE_RECORD_HEADER];
+
+	capture_write_record(record, number * GAP_NS, length, length);
+	fwrite(record, 1, sizeof(record), out);
+	fwrite(frame, 1, length, out);
 }
 
 static int write_capture(struct gen *gen, int version, uint64_t count)
 {
-	uint8_t frame[CAPTURE_FILE_HEADER + ETHERNET_HEADER + IPV6_BYTES + MOST], record[CAPTURE_RECORD_HEADER];
+	uint8_t frame[CAPTURE_FILE_HEADER + ETHERNET_HEADER + IPV6_HEADER + MOST];
+	uint64_t number = 1;
 	const char *name = version == 4 ? "v4.pcap" : "v6.pcap";
 	char path[PATH_MAX];
 	FILE *out = create(gen, name, path);
@@ -175,14 +159,16 @@ static int write_capture(struct gen *gen, int version, uint64_t count)
 	if (out == NULL)
 		return -EIO;
 	random_init(&gen->random, gen->seed, name);
+	random_init(&gen->attacker, gen->seed, sample_flood_names[gen->flood]);
 	capture_write_header(frame, 65535);
 	fwrite(frame, 1, CAPTURE_FILE_HEADER, out);
 	for (uint64_t i = 0; i < count; i++) {
-		uint32_t length = write_frame(gen, version, i, frame);
+		struct lwaftr_softwire s = softwire(gen, random_u64(&gen->random) % gen->softwires);
 
-		capture_write_record(record, (i + 1) * GAP_NS, length, length);
-		fwrite(record, 1, sizeof(record), out);
-		fwrite(frame, 1, length, out);
+		write_record(out, number++, frame, write_frame(gen, version, i, &s, frame));
+		for (uint64_t n = 0; gen->floods && n < gen->times; n++)
+			write_record(out, number++, frame,
+				sample_flood((enum sample_flood)gen->flood, version, &s, &gen->attacker, frame));
 	}
 	return finish(out, path);
 }
@@ -207,12 +193,14 @@ static bool read_size(const struct options *options, struct gen *gen)
 static int read_options(const struct options *options, struct gen *gen)
 {
 	*gen = (struct gen){ .folder = options->argument[0], .softwires = 1000, .packets = 16384, .share = 50, .psid_length = 6,
-		.br_addresses = 1, .seed = 1 };
+		.br_addresses = 1, .seed = 1, .times = 10, .floods = options_has(options, "--flood") };
 	if (!options_number(options, "--softwires", 1, UINT32_MAX, &gen->softwires) ||
 		!options_number(options, "--packets", 0, UINT32_MAX, &gen->packets) || !options_number(options, "--share", 0, 100, &gen->share) ||
 		!options_number(options, "--psid-length", 0, 16, &gen->psid_length) ||
 		!options_number(options, "--br-addresses", 1, 65534, &gen->br_addresses) ||
-		!options_number(options, "--seed", 0, UINT64_MAX, &gen->seed) || !read_size(options, gen))
+		!options_number(options, "--seed", 0, UINT64_MAX, &gen->seed) || !read_size(options, gen) ||
+		!options_choice(options, "--flood", sample_flood_names, &gen->flood) ||
+		!options_number(options, "--times", 1, 1000, &gen->times))
 		return EXIT_USAGE;
 	gen->first_psid = gen->psid_length > 0;
 	gen->per_address = (1u << gen->psid_length) - gen->first_psid;
@@ -236,6 +224,9 @@ static int generate(struct gen *gen)
 		code = write_capture(gen, 4, inward);
 	if (code >= 0)
 		code = write_capture(gen, 6, gen->packets - inward);
+	if (code >= 0 && gen->floods)
+		printf("%s: each packet is followed by %llu of a flood: %s\n", gen->folder, (unsigned long long)gen->times,
+			sample_flood_names[gen->flood]);
 	if (code >= 0)
 		printf("%s: lwaftr.conf with %llu softwires on %llu addresses, v4.pcap with %llu packets, v6.pcap with %llu\n", gen->folder,
 			(unsigned long long)gen->softwires, (unsigned long long)((gen->softwires - 1) / gen->per_address + 1),

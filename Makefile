@@ -359,6 +359,7 @@ SOURCES := \
 	src/nicsim/sim_control.c \
 	src/nicsim/sim_dma.c \
 	src/nicsim/sim_driver.c \
+	src/nicsim/sim_eeprom.c \
 	src/nicsim/sim_filter.c \
 	src/nicsim/sim_generator.c \
 	src/nicsim/sim_igb.c \

@@ -1,6 +1,7 @@
 /* sim -- the cards of a simulation and the loop that serves them. */
 #include "nicsim/sim.h"
 
+#include "nicsim/sim_eeprom.h"
 #include "nicsim/sim_mailbox.h"
 #include "nicsim/sim_wire.h"
 
@@ -11,6 +12,7 @@ enum {
 	SCAN_ROUNDS = 64,               /* rounds after which all polled registers are looked at, even when there is work */
 	REST_ROUNDS = 256,              /* idle rounds before the model rests */
 	REST_NS = 50000, TRAP_REST_NS = 1000000,
+	POLL_REST_NS = 200000000,       /* idle time before it rests when it polls: a driver that resets the card may wait for 10 us only */
 	SHOW_NS = 2000000
 };
 
@@ -22,21 +24,6 @@ const struct sim_kind *sim_kind_find(const char *name)
 		if (strcmp(kinds[i]->name, name) == 0)
 			return kinds[i];
 	return NULL;
-}
-
-/* Words 0 to 0x3f of the EEPROM sum up to 0xBABA; the pointers among them point nowhere.
- * source: 82599 datasheet 6.4.5.4 "Software Checksum"; 82576 datasheet 6.9 "Checksum Word Calculation" */
-static void fill_eeprom(struct sim_card *card)
-{
-	uint16_t sum = 0;
-
-	for (uint32_t i = 0; i < 128; i++)
-		card->eeprom[i] = 0xffff;
-	for (uint32_t i = 0; i < 3; i++)
-		card->eeprom[i] = (uint16_t)(card->mac[2 * i] | card->mac[2 * i + 1] << 8);
-	for (uint32_t i = 0; i < 0x3f; i++)
-		sum = (uint16_t)(sum + card->eeprom[i]);
-	card->eeprom[0x3f] = (uint16_t)(0xbaba - sum);
 }
 
 void sim_card_reset(struct sim_card *card)
@@ -75,7 +62,7 @@ static int begin_card(struct sim *sim, const struct sim_kind *kind)
 	snprintf(card->address, sizeof(card->address), "0000:%02x:00.0", 5 + card->number);
 	memcpy(card->mac, (uint8_t[6]){ 0x02, 0x00, 0x00, 0x5a, 0x00, (uint8_t)card->number }, 6);
 	sim->card_count++;
-	fill_eeprom(card);
+	sim_eeprom_fill(card);
 	code = sim_register_begin(card);
 	if (code == 0)
 		code = sim_tree_add(sim, card);
@@ -176,6 +163,8 @@ bool sim_step(struct sim *sim)
 		sim_dma_watch(sim);
 	show_counters(sim);
 	sim->idle_loops = found ? 0 : sim->idle_loops + 1;
+	if (found)
+		sim->busy_ns = sim->now_ns;
 	return found;
 }
 
@@ -184,7 +173,7 @@ static void rest(struct sim *sim)
 {
 	bool is_timed = false;
 
-	if (sim->idle_loops < REST_ROUNDS) {
+	if (sim->mode == SIM_POLL ? sim->now_ns - sim->busy_ns < POLL_REST_NS : sim->idle_loops < REST_ROUNDS) {
 		if (sim->idle_loops % 8 == 7)
 			sched_yield();
 		return;

@@ -103,6 +103,12 @@ struct sim_counts {
 
 struct sim_frame;
 
+/* Between the card and its EEPROM: the bits since it was selected. */
+struct sim_spi {
+	bool clock, out;
+	uint32_t bits, in;              /* in: the command and its address */
+};
+
 /* A kind of card. */
 struct sim_kind {
 	const char *name;               /* "82599" */
@@ -111,6 +117,7 @@ struct sim_kind {
 	uint32_t bar;                   /* bytes of registers */
 	uint32_t scan;                  /* bytes of them in which registers lie */
 	uint32_t queues;                /* of each direction */
+	uint32_t eec;                   /* the address of that register */
 	uint32_t page_receive, page_transmit;   /* the pages with the rings of the first queues */
 	const struct sim_register *registers;
 	uint32_t register_count;
@@ -167,6 +174,7 @@ struct sim_card {
 	uint32_t *canonical;            /* of each word: its address, or that of the register that it is an alias of */
 	uint8_t *config;                /* configuration space, shared */
 	uint16_t eeprom[128];
+	struct sim_spi spi;
 	bool link;
 	bool has_pools;                 /* VMDq is on */
 	bool was_reset;                 /* since the model began */
@@ -211,7 +219,7 @@ struct sim {
 	uint32_t card_count;
 	struct sim_card card[SIM_CARDS];
 	struct sim_mailbox *mailbox;
-	uint64_t now_ns;
+	uint64_t now_ns, busy_ns;       /* busy_ns: when there was something to do last */
 	uint64_t idle_loops;
 };
 

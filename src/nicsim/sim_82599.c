@@ -3,6 +3,7 @@
 #include "nicsim/sim.h"
 
 #include "nicsim/sim_82599.h"
+#include "nicsim/sim_eeprom.h"
 
 #define REG(name, at, stride, count, first, access, reset) { #name, at, stride, count, first, SIM_##access, reset, R_##name },
 #define MORE REG
@@ -22,7 +23,6 @@ static const struct sim_alias aliases[] = {
 enum { CTRL_MASTER_DISABLE = 1 << 2, CTRL_LRST = 1 << 3, CTRL_RST = 1 << 26 };
 enum { STATUS_LINK = 1 << 7, STATUS_MASTER = 1 << 19 };
 enum { SWSM_SMBI = 1, SWSM_SWESMBI = 2 };
-enum { EERD_START = 1, EERD_DONE = 2 };
 
 static bool is_on(const struct sim_card *card, uint32_t at, uint32_t bit)
 {
@@ -115,14 +115,6 @@ static void write_queue(struct sim_card *card, uint16_t id, uint32_t n, uint32_t
 
 /* --- EEPROM, semaphores, reset ---------------------------------------------------------------------------------------------- */
 
-static void write_eerd(struct sim_card *card, uint32_t value)
-{
-	uint32_t word = sim_bits(value, 2, 14);
-
-	if (value & EERD_START)
-		sim_set(card, EERD, (word < 128 ? card->eeprom[word] : 0xffffu) << 16 | word << 2 | EERD_DONE);
-}
-
 /* Reading SWSM sets SMBI: whoever read 0 holds it. source: 8.2.3.4.9 "Software Semaphore Register" */
 static void taken(struct sim_card *card, const struct sim_register *row, uint32_t n, uint32_t at, uint32_t value)
 {
@@ -184,7 +176,10 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 		write_ctrl(card, old, value);
 		break;
 	case R_EERD:
-		write_eerd(card, value);
+		sim_set(card, at, sim_eeprom_eerd(card, value));
+		break;
+	case R_EEC:
+		sim_set(card, at, sim_eeprom_eec(card, value));
 		break;
 	case R_SW_FW_SYNC:
 		check_semaphore(card, value);
@@ -197,6 +192,10 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 		break;
 	case R_SECRXCTRL:
 		sim_set(card, SECRXSTAT, sim_get(card, SECRXSTAT) | 1);         /* the data path is empty at once */
+		break;
+	case R_I2CCTL:
+		/* No module is plugged in: what the lines are pulled to is read back, bits 1 and 3 in bits 0 and 2. */
+		sim_set(card, at, (value & 0xa) | (value & 0xa) >> 1);
 		break;
 	case R_RDRXCTL:
 		sim_set(card, at, value | 8);                                   /* DMAIDONE is read-only */
@@ -297,7 +296,7 @@ static uint32_t rate_window(const struct sim_card *card)
 
 const struct sim_kind sim_82599_kind = {
 	.name = "82599", .vendor = 0x8086, .device = 0x10fb, .subsystem = 0x0003, .revision = 1, .bar = 512 << 10, .scan = 0x15000,
-	.queues = 128, .page_receive = 0x1000, .page_transmit = 0x6000,
+	.queues = 128, .eec = EEC, .page_receive = 0x1000, .page_transmit = 0x6000,
 	.registers = registers, .register_count = sizeof(registers) / sizeof(registers[0]), .aliases = aliases,
 	.reset = reset, .written = written, .taken = taken, .linked = linked, .steer = sim_82599_steer,
 	.pools = sim_82599_pools, .port = sim_82599_port, .spread = sim_82599_spread, .rate_window = rate_window,

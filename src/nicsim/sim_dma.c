@@ -16,7 +16,7 @@
 enum {
 	AREAS = 4096, SLOTS = 1 << 17, CACHE = 1024,
 	ORDINARY_MOST = 256 << 20,      /* bytes of a mapping of ordinary pages that are looked at */
-	WATCH_NS = 1000000, LOOK_NS = 100000000, MISSED_NS = 50000000
+	WATCH_NS = 1000000, LOOK_NS = 100000000, POLL_LOOK_NS = 1000000000, MISSED_NS = 50000000
 };
 
 #define HUGETLBFS 0x958458f6            /* f_type */
@@ -192,8 +192,9 @@ void sim_dma_watch(struct sim *sim)
 	if (sim->now_ns - watched_ns < WATCH_NS)
 		return;
 	watched_ns = sim->now_ns;
-	if (sim_driver_ended() || sim->now_ns - looked_ns > LOOK_NS)
-		look(sim, sim_driver_count() == 0);
+	/* Who is new is found when an address of his is not known. */
+	if (sim_driver_ended() || sim->now_ns - looked_ns > (sim->mode == SIM_POLL ? POLL_LOOK_NS : LOOK_NS))
+		look(sim, false);
 }
 
 static uint8_t *lookup(uint64_t address, bool *is_huge)

@@ -2,6 +2,8 @@
  * source: 82576 datasheet (320961); i350 datasheet; i210 datasheet (333016) */
 #include "nicsim/sim_igb.h"
 
+#include "nicsim/sim_eeprom.h"
+
 #define REG(name, at, stride, count, first, access, reset) { #name, at, stride, count, first, SIM_##access, reset, R_##name },
 #define MORE REG
 #define IGB_QUEUES 16
@@ -38,7 +40,7 @@ enum { CTRL_MASTER_DISABLE = 1 << 2, CTRL_SLU = 1 << 6, CTRL_RST = 1 << 26, CTRL
 #define CTRL_PHY_RST (1U << 31)
 enum { STATUS_FD = 1, STATUS_LU = 2, STATUS_1000 = 2 << 6, STATUS_MASTER = 1 << 19, STATUS_RESET_DONE = 1 << 21 };
 enum { RCTL_EN = 2, RCTL_LPE = 1 << 5, RCTL_SECRC = 1 << 26, TCTL_EN = 2 };
-enum { SWSM_SMBI = 1, SWSM_SWESMBI = 2, EERD_START = 1, EERD_DONE = 2, EEC_REQUEST = 1 << 6, EEC_GRANT = 1 << 7 };
+enum { SWSM_SMBI = 1, SWSM_SWESMBI = 2 };
 enum { MDIC_WRITE = 1, MDIC_READ = 2, MDIC_READY = 1 << 28 };
 enum { PHY_CONTROL, PHY_STATUS, PHY_ID1, PHY_ID2, PHY_ADVERTISED, PHY_PARTNER };
 enum { PHY_DOWN = 1 << 11, PHY_RESTART = 1 << 9, PHY_RESET = 1 << 15 };
@@ -145,14 +147,6 @@ static void write_mdic(struct sim_card *card, uint32_t value)
 	sim_set(card, MDIC, (value & 0xffff0000) | *r | MDIC_READY);
 }
 
-static void write_eerd(struct sim_card *card, uint32_t value)
-{
-	uint32_t word = sim_bits(value, 2, 14);
-
-	if (value & EERD_START)
-		sim_set(card, EERD, (word < 128 ? card->eeprom[word] : 0xffffu) << 16 | word << 2 | EERD_DONE);
-}
-
 static void taken(struct sim_card *card, const struct sim_register *row, uint32_t n, uint32_t at, uint32_t value)
 {
 	(void)n;
@@ -206,10 +200,10 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 		write_ctrl(card, old, value);
 		break;
 	case R_EERD:
-		write_eerd(card, value);
+		sim_set(card, at, sim_eeprom_eerd(card, value));
 		break;
 	case R_EEC:
-		sim_set(card, EEC, (value & ~(uint32_t)EEC_GRANT) | (value & EEC_REQUEST ? EEC_GRANT : 0) | 0x300);
+		sim_set(card, at, sim_eeprom_eec(card, value));
 		break;
 	case R_MDIC:
 		write_mdic(card, value);
@@ -306,7 +300,7 @@ static uint32_t rate_window(const struct sim_card *card)
 }
 
 #define IGB_KIND \
-	.vendor = 0x8086, .revision = 1, .bar = 128 << 10, .scan = 0x13000, .page_receive = 0xc000, .page_transmit = 0xe000, \
+	.vendor = 0x8086, .revision = 1, .bar = 128 << 10, .scan = 0x13000, .eec = EEC, .page_receive = 0xc000, .page_transmit = 0xe000, \
 	.aliases = aliases, .reset = reset, .written = written, .taken = taken, .linked = linked, .links = links, \
 	.steer = sim_igb_steer, .pools = sim_igb_pools, .port = sim_igb_port, .spread = sim_igb_spread, \
 	.strips_vlan = sim_igb_strips_vlan, .rate_window = rate_window, .receives = receives, .transmits = transmits, .strips_crc = strips_crc, .longest = longest, \

@@ -88,6 +88,12 @@ function card.stats(name, app)
   return text:match('"name": "' .. app .. '".-}%s*}') or text
 end
 
+-- A register of a card, as a number, without the side effects of a read.
+function card.peek(number, offset)
+  local text = card.tell(("peek %d 0x%x"):format(number, offset))
+  return tonumber(text:match("0x%x+%s*$") or text:match("(0x%x+)%D*$"))
+end
+
 function card.wait(what, condition)
   for _ = 1, 600 do
     local result = condition()

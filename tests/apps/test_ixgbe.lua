@@ -93,6 +93,7 @@ function TestIxgbe:testMistakesAreTold()
   told("queue = 1, receive_ring = 100", "key 'receive_ring': 100 is no power of two")
   told("queue = 1, transmit_ring = 1000", "key 'transmit_ring': 1000 is no power of two")
   told('queue = 1, rate_limit = "1Mpps"', "key 'rate_limit': a card counts bits")
+  told('queue = 1, rate_limit = "1M"', "key 'rate_limit': too little, the card can limit a queue to 10M and more")
   local root = card.folder .. "/other"
   pci.card(root, "0000:05:00.0", { device = 0x100e })
   local text, code = support.run(("NF_SYSFS='%s' '%s' run --name %s '%s'"):format(root, support.nf, card.name("other"),
@@ -182,10 +183,14 @@ function TestIxgbeRunning:testParametersChangeInPlace()
   local lost = running()
   local resets = nf("stats --interval 0 " .. self.name)
   lu.assertNotStrContains(resets, "resets")
+  -- What the rate scheduler has for queue 0: the link's speed over the limit, with 14 bits behind the point.
+  local function rate() return card.peek(0, 0x4984) end
+  lu.assertEquals(rate(), 0)
   for _, parameters in ipairs({ ', rate_limit = "1G"', ", flow_control = true", ", mtu = 1400", "" }) do
     local text, code = nf(("reload %s %s"):format(self.name, forward(parameters, "changed.lua")))
     lu.assertEquals(code, 0, text)
     lu.assertStrContains(text, "packets lost   0")
+    lu.assertEquals(rate(), parameters:find("rate_limit") and 0x80000000 + 10 * 16384 or 0)
   end
   through(lost)
   stop(self)

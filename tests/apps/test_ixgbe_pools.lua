@@ -65,7 +65,7 @@ TestPools = {}
 
 function TestPools:setUp() card.need() end
 
-local CLASSES = { { "intel.ixgbe", "" } }
+local CLASSES = { { "intel.ixgbe", "" }, { "intel.igb", "--cards 82576,82576" }, { "intel.igb", "--cards i350,i350" } }
 
 function TestPools:testFramesAreSortedByAddressAndVlan()
   for _, kind in ipairs(CLASSES) do
@@ -97,7 +97,9 @@ function TestPools:testAPromiscuousPoolGetsWhatNobodyTakes()
       a = 'vmdq = { pool = 2, mac = "02:00:00:00:00:11" }',
       rest = 'promiscuous = true, vmdq = { pool = 5, mac = "02:00:00:00:00:14", vlan = { 0, 7 } }' }, MIXED, kind[2])
     lu.assertEquals(names("a"), "a all group", kind[1])
-    lu.assertEquals(names("rest"), "a-5 a-7 all all-5 b b-5 c-5 c-7 group other other-5", kind[1])
+    -- The gigabit cards' default pool is for frames to single stations.
+    lu.assertEquals(names("rest"), kind[1] == "intel.igb" and "a-5 a-7 all b b-5 c-5 c-7 group other other-5" or
+      "a-5 a-7 all all-5 b b-5 c-5 c-7 group other other-5", kind[1])
   end
 end
 
@@ -116,13 +118,16 @@ function TestPools:testMirrors()
   for _, kind in ipairs(CLASSES) do
     lu.assertEquals(mirrored(kind, "pools = 0"), "a all group", kind[1])
     lu.assertEquals(mirrored(kind, "vlan = { 5, 7 }"), "a-5 a-7 all-5 b-5 c-5 c-7 other-5", kind[1])
+    -- The X550's datasheet says (7.8.3.3.1) that what comes to no pool is not mirrored; whether all cards do so is not known.
+    local wire = " " .. mirrored(kind, "wire = true") .. " "
+    for name in ("a all all-5 b b-5 group"):gmatch("%S+") do lu.assertStrContains(wire, " " .. name .. " ", false, kind[1]) end
     lu.assertEquals(mirrored(kind, 'pools = "all"'), "a all all-5 b b-5 group", kind[1])
   end
 end
 
 -- RSS within a pool, whose queues are in two workers; a pool beside it.
 function TestPools:testQueuesOfAPoolInTwoWorkers()
-  for _, kind in ipairs(CLASSES) do
+  for _, kind in ipairs({ CLASSES[1], CLASSES[2] }) do
     local function worker(queue)
       return ([[w%d = { apps = { a = { "%s", pci = "05:00.0", queue = %d, rss = "ip+tcp+udp", wait_for_link = "5s",
         vmdq = { pool = 2, queues = 2, mac = "02:00:00:00:00:11" } },
@@ -130,10 +135,11 @@ function TestPools:testQueuesOfAPoolInTwoWorkers()
         vmdq = { pool = 5, queues = 2, mac = "02:00:00:00:00:12" } }, s = { "basic.sink" } },
         links = { "a.output -> a.input", "b -> s" } }]]):format(queue, kind[1], queue, kind[1], queue)
     end
-    local text, code = card.run(("--strict --stop --wire generator --traffic rate=30000,count=30000,flows=64,dst=02:00:00:00:00:11 --cards %s"):format(
+    local text, code = card.run(("--strict --stop --wire generator --all-back --traffic count=30000,flows=64,dst=02:00:00:00:00:11 --cards %s"):format(
       kind[1] == "intel.igb" and "82576" or "82599"), card.graph("return { workers = { " .. worker(0) .. ", " .. worker(1) .. " } }"), "--duration 20s")
     if card.mode == "" then lu.assertEquals(code, 0, text) end
-    lu.assertStrContains(text, "duplicated 0, reordered 0, corrupted 0")
+    -- Flows change their queue when the second worker comes: then frames may overtake each other.
+    lu.assertStrMatches(text, ".*duplicated 0, reordered %d+, corrupted 0.*")
     for received in text:gmatch("\n +a +%d+ +(%d+)") do
       lu.assertTrue(tonumber(received) >= (card.mode == "" and 100 or 0), text)
     end
@@ -148,15 +154,15 @@ function TestPools:testFourQueuesOfAPoolAndTheLastPool()
       vmdq = { pool = 31, queues = 4, mac = "02:00:00:00:00:11" } }]]):format(q, q)
     links[#links + 1] = ('"a%d.output -> a%d.input"'):format(q, q)
   end
-  local text, code = card.run("--strict --stop --wire generator --cards 82599 --traffic rate=20000,count=10000,flows=64,dst=02:00:00:00:00:11",
+  local text, code = card.run("--strict --stop --wire generator --all-back --cards 82599 --traffic count=20000,flows=64,dst=02:00:00:00:00:11",
     card.graph(("return { apps = { %s }, links = { %s } }"):format(table.concat(apps, ", "), table.concat(links, ", "))), "--duration 20s")
   if card.mode == "" then lu.assertEquals(code, 0, text) end
-  for q = 0, 3 do lu.assertTrue(tonumber(text:match("\n +a" .. q .. " +%d+ +(%d+)")) > 100, text) end
+  for q = 0, 3 do lu.assertTrue(tonumber(text:match("\n +a" .. q .. " +%d+ +(%d+)")) > (card.mode == "" and 100 or 0), text) end
 end
 
 -- Addresses, VLANs, mirrors and the promiscuous pool change while the queues run; what does not change loses nothing.
 function TestPools:testPoolsChangeInPlace()
-  for _, kind in ipairs({ { "intel.ixgbe", "82599" }, CLASSES[2] and { "intel.igb", "82576" } }) do
+  for _, kind in ipairs({ { "intel.ixgbe", "82599" }, { "intel.igb", "82576" } }) do
     local name = card.name("pools")
     local function graph(parameters)
       return card.graph(([[return { apps = { a = { "%s", pci = "05:00.0", wait_for_link = "5s", vmdq = { pool = 1, mac = "02:00:00:00:00:11" } },
@@ -177,13 +183,15 @@ function TestPools:testPoolsChangeInPlace()
       'vmdq = { pool = 2, vlan = 6, mirror = { pools = 1 } }', 'promiscuous = true, vmdq = { pool = 2, vlan = 7 }',
       'rate_limit = "100M", vmdq = { pool = 2, vlan = 8, mirror = { vlan = 9 } }', 'vmdq = { pool = 3, mac = "02:00:00:00:00:13" }',
       'vmdq = { pool = 2, mac = "02:00:00:00:00:12" }' }) do
-      if kind[1] == "intel.ixgbe" or not parameters:find("rate_limit") then
-        local text, code = support.run(("'%s' reload %s %s"):format(support.nf, name, graph(parameters)))
-        lu.assertEquals(code, 0, text)
-        lu.assertStrContains(text, "packets lost   0")
-        if parameters:find("pools = 1") then
-          card.wait("copies", function() return (tonumber((card.stats(name, "b"):match('"received": (%d+)'))) or 0) > 20 end)
-        end
+      local text, code = support.run(("'%s' reload %s %s"):format(support.nf, name, graph(parameters)))
+      lu.assertEquals(code, 0, text)
+      lu.assertStrContains(text, "packets lost   0")
+      if parameters:find("rate_limit") and card.mode == "" then
+        local scheduler, speed = kind[1] == "intel.igb" and 0x36b0 or 0x4984, kind[1] == "intel.igb" and 1000 or 10000
+        lu.assertEquals(card.peek(0, scheduler), 0x80000000 + speed / 100 * 16384)
+      end
+      if parameters:find("pools = 1") then
+        card.wait("copies", function() return (tonumber((card.stats(name, "b"):match('"received": (%d+)'))) or 0) > 20 end)
       end
     end
     card.wait("the last frame", function() return missing() <= lost end)
@@ -268,6 +276,9 @@ function TestPools:testWhatACardHasNot()
   told("82576", "intel.igb", "vmdq = { pool = 8 }", "app 'a': key 'vmdq.pool': card 0000:05:00.0, 82576, has pools 0..7 with 1 queue each")
   told("82576", "intel.igb", "vmdq = { queues = 4 }", "key 'vmdq.queues': card 0000:05:00.0, 82576, has at most 2 queues in each pool")
   told("82576", "intel.igb", "vmdq = { mirror = { pools = 9 } }", "key 'vmdq.mirror.pools': card 0000:05:00.0, 82576, has pools 0..7")
+  told("i350", "intel.igb", "vmdq = { queues = 2 }", "key 'vmdq.queues': card 0000:05:00.0, I350 copper, has at most 1 queue in each pool")
+  told("i350", "intel.igb", 'rate_limit = "100M"', "app 'a': key 'rate_limit': card 0000:05:00.0, I350 copper, cannot limit a queue; an app can, basic.shaper")
+  told("i210", "intel.igb", 'rate_limit = "100M"', "app 'a': key 'rate_limit': card 0000:05:00.0, I210 copper, cannot limit a queue; an app can, basic.shaper")
   told("82599", "intel.ixgbe", "vmdq = { pool = 32, queues = 4 }", "has pools 0..31 with 4 queues each")
   local text, code = support.run(("'%s' check '%s'"):format(support.nf, card.graph(
     [[return { apps = { a = { "intel.e1000e", pci = "05:00.0", vmdq = { } }, s = { "basic.sink" } }, links = { "a -> s" } }]])))

@@ -22,12 +22,28 @@ enum {
 static const struct param params[] = {
 	INTEL_PORT_PARAMS(9500),
 	INTEL_PORT_QUEUE_PARAMS,
+	INTEL_PORT_RATE_PARAMS,
 	{ 0 }
 };
 
 static uint32_t queue_count(const struct intel_port *port)
 {
 	return port->kind == INTEL_82576 ? 16 : port->kind == INTEL_I350 ? 8 : port->kind == INTEL_I210 ? 4 : 2;
+}
+
+/* 8.16: the 82576 has a rate scheduler for each queue; the window (RTTBCNRM) is that for long frames. */
+static void limit_rate(struct intel_port *port)
+{
+	enum { WINDOW = 0x14 };
+
+	if (port->kind != INTEL_82576)
+		return;
+	/* Which queue is meant stands in a register that all instances share. */
+	gigabit_own(port, GIGABIT_SYNC_MAC, true);
+	intel_write(port->registers, IGB_RTTDQSEL, port->number);
+	intel_write(port->registers, IGB_RTTBCNRM, WINDOW);
+	intel_write(port->registers, IGB_RTTBCNRC, intel_port_rate_factor(port));
+	gigabit_own(port, GIGABIT_SYNC_MAC, false);
 }
 
 static void configure(struct intel_port *port)
@@ -43,6 +59,7 @@ static void configure(struct intel_port *port)
 static void reconfigure(struct intel_port *port)
 {
 	configure(port);
+	limit_rate(port);
 	if (igb_pool_join(port) < 0)
 		log_warn("%s", nf_error());
 }
@@ -117,6 +134,7 @@ static int start_transmit(struct intel_port *port)
 	intel_write(registers, IGB(TDWBAH, q), 0);
 	intel_write(registers, IGB(TDH, q), 0);
 	intel_write(registers, IGB(TDT, q), 0);
+	limit_rate(port);
 	intel_write(registers, IGB(TXDCTL, q), TRANSMIT_PTHRESH | TRANSMIT_HTHRESH << IGB_TXDCTL_HTHRESH_AT | IGB_TXDCTL_ENABLE);
 	if (intel_wait(registers, IGB(TXDCTL, q), IGB_TXDCTL_ENABLE, IGB_TXDCTL_ENABLE, ENABLE_US))
 		return 0;
@@ -170,6 +188,7 @@ static int start(struct intel_port *port)
 		return code;
 	intel_refill(&port->receive, true);
 	spread(port, INTEL_NONE);
+	igb_pool_open(port);
 	intel_set(port->registers, GIGABIT_RCTL, GIGABIT_RCTL_RXEN);
 	return 0;
 }
@@ -217,13 +236,14 @@ static void count(struct intel_port *port)
 const struct app_class intel_igb_class = {
 	.name = "intel.igb",
 	.help = "A port of an Intel 82576, I350, I210 or I211: 1 Gb/s, driven without the kernel.\n"
-		"As intel.ixgbe; the I350 has eight queues, the I210 four, the I211 two. See docs/drivers.md.",
+		"As intel.ixgbe; the I350 has eight queues, the I210 four, the I211 two; these three cannot limit a rate, and the last two have "
+		"no pools. See docs/drivers.md.",
 	INTEL_PORT_CLASS,
 };
 
 const struct intel_driver igb_driver = {
 	.class = &intel_igb_class, .status = GIGABIT_STATUS, .table = registers_table,
-	.vlans = IGB_POOL_VLANS, .number = igb_pool_number,
+	.rate_least = 1000000, .vlans = IGB_POOL_VLANS, .number = igb_pool_number,
 	.reset = gigabit_reset, .setup = setup, .configure = reconfigure, .bind = bind, .start = start, .stop = stop,
 	.speed = gigabit_speed, .is_on = is_on, .head = head, .count = count, .spread = spread,
 };

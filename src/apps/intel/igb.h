@@ -24,8 +24,10 @@ uint32_t igb_pool_number(const struct intel_port *port);
 uint32_t igb_pool_mrqe(const struct intel_port *port);
 /* No pool gets anything yet. */
 void igb_pool_setup(struct intel_port *port);
-/* Give the instance's pool what its parameters say; once more after they have changed. fails: -ENOSPC: the card's tables are full */
+/* Give the instance's pool what its parameters say, but not yet the right to receive; once more after they have changed. fails: -ENOSPC: the card's tables are full */
 int igb_pool_join(struct intel_port *port);
+/* Let the pool receive. needs: its queue is on */
+void igb_pool_open(struct intel_port *port);
 /* Take it away again, if no other queue of the pool is on. */
 void igb_pool_leave(struct intel_port *port);
 /* RSS within the pool. */

@@ -5,7 +5,8 @@
 enum {
 	MRQE_RSS = 2, MRQE_POOLS = 3, MRQE_POOLS_RSS = 5,       /* 8.10, MRQC */
 	ADDRESSES = IGB_POOLS + 1,      /* one for each pool, and the card's own */
-	SECOND_QUEUE = 8,               /* a pool's second queue; its bit in an entry of the redirection table (7.1.1.7, reading) */
+	SECOND_QUEUE = 8,               /* from a pool's first queue to its second */
+	SECOND_ENTRY = 9,               /* an entry of the redirection table for the second: bit 0 or bit 3 says so (reading), so both do */
 	NOT_FOUND = -1
 };
 
@@ -55,7 +56,7 @@ void igb_pool_setup(struct intel_port *port)
 	for (uint32_t i = 0; i < 128; i++)
 		intel_write(registers, GIGABIT(VFTA, i), UINT32_MAX);
 	for (uint32_t i = 0; i < 32; i++)
-		intel_write(registers, GIGABIT(RETA, i), port->pool.queues > 1 ? (uint32_t)SECOND_QUEUE << 8 | (uint32_t)SECOND_QUEUE << 24 : 0);
+		intel_write(registers, GIGABIT(RETA, i), port->pool.queues > 1 ? (uint32_t)SECOND_ENTRY << 8 | (uint32_t)SECOND_ENTRY << 24 : 0);
 }
 
 /* --- addresses: RAL, and RAH with the pools ------------------------------------------------------------------------------------- */
@@ -284,7 +285,6 @@ static int join(struct intel_port *port)
 	set_offload(port);
 	set_default(port, intel_port_is_promiscuous(port));
 	intel_set(port->registers, IGB_VFTE, pool_bit(port));
-	intel_set(port->registers, IGB_VFRE, pool_bit(port));
 	return 0;
 }
 
@@ -298,6 +298,15 @@ int igb_pool_join(struct intel_port *port)
 	code = join(port);
 	gigabit_own(port, GIGABIT_SYNC_MAC, false);
 	return code;
+}
+
+void igb_pool_open(struct intel_port *port)
+{
+	if (!port->pool.wanted)
+		return;
+	gigabit_own(port, GIGABIT_SYNC_MAC, true);
+	intel_set(port->registers, IGB_VFRE, pool_bit(port));
+	gigabit_own(port, GIGABIT_SYNC_MAC, false);
 }
 
 /* Whether queue i of the pool is on. */

@@ -107,6 +107,16 @@ bool intel_port_is_promiscuous(const struct intel_port *port)
 	return port->has_promiscuous || !port->pool.wanted ? port->promiscuous : false;
 }
 
+uint32_t intel_port_rate_factor(const struct intel_port *port)
+{
+	enum { FRACTION = 14, MOST = (1 << 24) - 1 };
+	double factor = port->rate_limit.per_second > 0 ? port->mbps * 1e6 / port->rate_limit.per_second * (1 << FRACTION) : 0;
+
+	if (factor <= 1 << FRACTION)
+		return 0;
+	return (factor < MOST ? (uint32_t)factor : MOST) | 1u << 31;
+}
+
 static const struct intel_driver *find_driver(const struct intel_port *port)
 {
 	for (uint32_t i = 0; intel_drivers[i] != NULL; i++)

@@ -70,6 +70,7 @@ struct intel_driver {
 	/* Registers for `nf regs`; name NULL at the end. */
 	const struct intel_register *table;
 
+	uint32_t rate_least;            /* bits per second that a queue can be limited to; 0: it cannot be */
 	uint32_t vlans;                 /* entries of the table that gives VLANs to pools; 0: no pools */
 	/* The number of an instance's queue in the card; NULL: what the parameter queue says. */
 	uint32_t (*number)(const struct intel_port *port);
@@ -156,6 +157,10 @@ uint64_t intel_port_sleep_limit(const struct app *app);
 		.present = offsetof(struct intel_port, pool.wanted), .size = sizeof(struct intel_pool), \
 		.help = "a pool of queues of its own for what the card sorts out by address and VLAN; all instances of the card have one" }
 
+#define INTEL_PORT_RATE_PARAMS \
+	{ "rate_limit", PARAM_RATE, offsetof(struct intel_port, rate_limit), .optional = true, \
+		.help = "bits per second that the queue sends at most, as the wire counts them" }
+
 #define INTEL_PORT_CLASS \
 	.size = sizeof(struct intel_port), .params = params, .inputs = (const char *const[]){ "input?", NULL }, \
 	.outputs = (const char *const[]){ "output?", NULL }, .counters = intel_counters, .reasons = intel_reasons, .dma = true, \
@@ -167,6 +172,10 @@ uint64_t intel_port_sleep_limit(const struct app *app);
 
 /* Whether the card, or the pool, is to take frames to any address. */
 bool intel_port_is_promiscuous(const struct intel_port *port);
+
+/* How much faster the link is than the queue may be, in the form that the 82599 and the 82576 want it: 10 bits before the point and 14
+ * behind it, and a bit to switch the limit on; 0: no limit. source: 82599 datasheet 7.7.2.2 "Rate Limit" */
+uint32_t intel_port_rate_factor(const struct intel_port *port);
 
 /* The number of the instance's queue in the card. needs: class and parameters */
 uint32_t intel_port_number(const struct intel_port *port);

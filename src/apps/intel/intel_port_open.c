@@ -23,17 +23,17 @@ static struct queue *find_queue(const char *address, uint32_t number)
 	return NULL;
 }
 
-static bool is_card_key(const char *key)
-{
-	return strncmp(key, "card:", 5) == 0;
-}
-
 static const struct intel_driver *find_driver(const struct app *app)
 {
 	for (uint32_t i = 0; intel_drivers[i] != NULL; i++)
 		if (intel_drivers[i]->class == app->class)
 			return intel_drivers[i];
 	return NULL;
+}
+
+static bool is_card_key(const char *key)
+{
+	return strncmp(key, "card:", 5) == 0;
 }
 
 /* The checked instance, which never runs, is the supervisor's handle of the card. gives: NULL when the card is not open */
@@ -66,6 +66,9 @@ void intel_port_check(const struct app *app, struct errors *errors)
 		errors_add(errors, "app '%s': key 'mac': a group address, accepted is one of a single station", app->name);
 	if (port->rate_limit.packets)
 		errors_add(errors, "app '%s': key 'rate_limit': a card counts bits, not packets; for example \"1G\"", app->name);
+	else if (port->rate_limit.per_second > 0 && find_driver(app) != NULL && port->rate_limit.per_second < find_driver(app)->rate_least)
+		errors_add(errors, "app '%s': key 'rate_limit': too little, the card can limit a queue to %uM and more", app->name,
+			find_driver(app)->rate_least / 1000000);
 	intel_pool_check(port, errors);
 }
 
@@ -132,6 +135,9 @@ static int check_device(const struct intel_port *port, const struct pci_device *
 			row->queues - 1u);
 	if (strcmp(row->app, port->app.class->name) != 0)
 		return nf_fail(ENODEV, "app '%s': card %s is a %s: it takes %s", port->app.name, port->pci, row->name, row->app);
+	if (port->rate_limit.per_second > 0 && row->kind > INTEL_82576)
+		return nf_fail(EINVAL, "app '%s': key 'rate_limit': card %s, %s, cannot limit a queue; an app can, basic.shaper", port->app.name, port->pci,
+			row->name);
 	return intel_pool_check_card(port, row->name, row->kind);
 }
 

@@ -13,8 +13,7 @@ static const struct intel_register registers[] = {
 static const struct param params[] = {
 	INTEL_PORT_PARAMS(9710),
 	INTEL_PORT_QUEUE_PARAMS,
-	{ "rate_limit", PARAM_RATE, offsetof(struct intel_port, rate_limit), .optional = true,
-		.help = "bits per second that the queue sends at most, as the wire counts them" },
+	INTEL_PORT_RATE_PARAMS,
 	{ 0 }
 };
 
@@ -42,6 +41,7 @@ static int start(struct intel_port *port)
 		return code;
 	intel_refill(&port->receive, true);
 	ixgbe_receive_spread(port, INTEL_NONE);
+	ixgbe_pool_open(port);
 	return ixgbe_receive_enable(port);
 }
 
@@ -80,6 +80,6 @@ const struct app_class intel_ixgbe_class = {
 
 const struct intel_driver ixgbe_driver = {
 	.class = &intel_ixgbe_class, .status = IXGBE_STATUS, .table = registers,
-	.vlans = INTEL_POOL_VLANS, .number = ixgbe_pool_number, .reset = ixgbe_reset, .setup = ixgbe_setup, .configure = ixgbe_configure, .bind = bind, .start = start, .stop = stop,
+	.rate_least = 10000000, .vlans = INTEL_POOL_VLANS, .number = ixgbe_pool_number, .reset = ixgbe_reset, .setup = ixgbe_setup, .configure = ixgbe_configure, .bind = bind, .start = start, .stop = stop,
 	.speed = ixgbe_link_speed, .is_on = is_on, .head = head, .count = ixgbe_stats_count, .spread = ixgbe_receive_spread,
 };

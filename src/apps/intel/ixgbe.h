@@ -28,8 +28,10 @@ uint32_t ixgbe_pool_mrqe(const struct intel_port *port);
 uint32_t ixgbe_pool_mtqc(const struct intel_port *port);
 /* 4.6.11.3.3: no pool gets anything yet. */
 void ixgbe_pool_setup(struct intel_port *port);
-/* Give the instance's pool what its parameters say; once more after they have changed. fails: -ENOSPC: the card's tables are full */
+/* Give the instance's pool what its parameters say, but not yet the right to receive; once more after they have changed. fails: -ENOSPC: the card's tables are full */
 int ixgbe_pool_join(struct intel_port *port);
+/* Let the pool receive. needs: its queue is on */
+void ixgbe_pool_open(struct intel_port *port);
 /* Take it away again, if no other queue of the pool is on. */
 void ixgbe_pool_leave(struct intel_port *port);
 /* RSS within the pool. */

@@ -301,7 +301,6 @@ static int join(struct intel_port *port)
 		(intel_pool_has_vlan(&port->pool, 0) ? IXGBE_PFVML2FLT_AUPE : 0));
 	set_default(port, intel_port_is_promiscuous(port));
 	set_bit(port, IXGBE_PFVFTE, true);
-	set_bit(port, IXGBE_PFVFRE, true);
 	return 0;
 }
 
@@ -315,6 +314,15 @@ int ixgbe_pool_join(struct intel_port *port)
 	code = join(port);
 	ixgbe_link_own_mac(port, false);
 	return code;
+}
+
+void ixgbe_pool_open(struct intel_port *port)
+{
+	if (!port->pool.wanted)
+		return;
+	ixgbe_link_own_mac(port, true);
+	set_bit(port, IXGBE_PFVFRE, true);
+	ixgbe_link_own_mac(port, false);
 }
 
 /* Whether queue i of the pool is on. */

@@ -28,16 +28,16 @@ int ixgbe_transmit_setup(struct intel_port *port)
 	return 0;
 }
 
-/* 7.7.2.2 "Rate limit": a factor, link speed over rate, with 14 bits behind the point. */
+/* 7.7.2.2 "Rate Limit". Which queue is meant stands in a register that all instances share. */
 void ixgbe_transmit_configure(struct intel_port *port)
 {
 	volatile uint8_t *registers = port->registers;
-	double factor = port->rate_limit.per_second > 0 ? port->mbps * 1e6 / port->rate_limit.per_second : 0;
 
+	ixgbe_link_own_mac(port, true);
 	intel_write(registers, RTTBCNRM, port->mtu > 1500 ? MMW_JUMBO : MMW_SMALL);
 	intel_write(registers, IXGBE_RTTDQSEL, port->number);
-	intel_write(registers, IXGBE_RTTBCNRC, factor > 1 && factor < 1024 ? (uint32_t)(factor * (1 << IXGBE_RTTBCNRC_RF_INT_AT)) |
-		IXGBE_RTTBCNRC_RS_ENA : 0);
+	intel_write(registers, IXGBE_RTTBCNRC, intel_port_rate_factor(port));
+	ixgbe_link_own_mac(port, false);
 }
 
 int ixgbe_transmit_start(struct intel_port *port)

@@ -201,6 +201,7 @@ SOURCES := \
 	src/apps/lwaftr/fragment.c \
 	src/apps/lwaftr/lwaftr.c \
 	src/apps/lwaftr/port.c \
+	src/apps/lwaftr/ready.c \
 	src/apps/lwaftr/relay.c \
 	src/apps/lwaftr/stick.c \
 	src/apps/lwaftr/tunnel.c \

@@ -20,15 +20,14 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* The two buckets of a key, which differ. */
+/* The two buckets of a key, which differ: the second one is one of the others. */
 static inline void place(const struct cuckoo *cuckoo, uint64_t key, uint64_t *first, uint64_t *second)
 {
 	uint64_t hash = fold(fold(key ^ cuckoo->seed[0], cuckoo->seed[1]) ^ cuckoo->seed[1], cuckoo->seed[0]);
 
 	*first = (uint32_t)hash * cuckoo->buckets >> 32;
-	*second = (hash >> 32) * cuckoo->buckets >> 32;
-	*second += *second == *first ? 1 : 0;
-	*second = *second == cuckoo->buckets ? 0 : *second;
+	*second = (hash >> 32) * (cuckoo->buckets - 1) >> 32;
+	*second += *second >= *first;
 }
 
 static inline struct cuckoo_entry *bucket(const struct cuckoo *cuckoo, uint64_t number)
@@ -92,15 +91,17 @@ struct cuckoo_entry *cuckoo_find(const struct cuckoo *cuckoo, uint64_t key)
 }
 
 /* Up to CUCKOO_BURST keys. Their first buckets are asked for, then looked at; only those whose entry may lie elsewhere ask for
- * their second one. */
-static inline void find(const struct cuckoo *cuckoo, const uint64_t *key, struct cuckoo_entry **found, uint32_t n)
+ * their second one. Which these are cannot be foreseen, so no branch depends on it: a wrong guess costs as much as a key. */
+static inline void find(const struct cuckoo *table, const uint64_t *key, struct cuckoo_entry **found, uint32_t n)
 {
-	uint64_t first, second;
+	const struct cuckoo local = *table, *cuckoo = &local;   /* in registers: what is written may not change it */
+	uint64_t first, second, zeros = 0;
 	uint32_t other[CUCKOO_BURST], left = 0;
 	uint8_t late[CUCKOO_BURST + 1];
 
 	for (uint32_t i = 0; i < n; i++) {
 		place(cuckoo, key[i], &first, &second);
+		zeros |= key[i] == 0;
 		found[i] = bucket(cuckoo, first);
 		other[i] = (uint32_t)second;
 		__builtin_prefetch(found[i]);
@@ -109,15 +110,17 @@ static inline void find(const struct cuckoo *cuckoo, const uint64_t *key, struct
 		struct cuckoo_entry *entry = found[i];
 		uint64_t one = entry[1].key == key[i], hit = (entry[0].key == key[i]) | one;
 
-		found[i] = hit && key[i] != 0 ? entry + one : NULL;
+		found[i] = (struct cuckoo_entry *)(uintptr_t)((uintptr_t)(entry + one) & -hit);
 		late[left] = (uint8_t)i;
-		if (!hit && entry->away > 0 && key[i] != 0) {
-			__builtin_prefetch(bucket(cuckoo, other[i]));
-			left++;
-		}
+		left += (entry->away != 0) & (hit ^ 1);
 	}
 	for (uint32_t i = 0; i < left; i++)
+		__builtin_prefetch(bucket(cuckoo, other[late[i]]));
+	for (uint32_t i = 0; i < left; i++)
 		found[late[i]] = match(bucket(cuckoo, other[late[i]]), key[late[i]]);
+	/* The key 0 meets free entries. */
+	for (uint32_t i = 0; i < n && zeros; i++)
+		found[i] = key[i] != 0 ? found[i] : NULL;
 }
 
 void cuckoo_find_burst(const struct cuckoo *cuckoo, const uint64_t *key, struct cuckoo_entry **found, uint32_t n)

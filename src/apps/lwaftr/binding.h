@@ -1,5 +1,5 @@
 #pragma once
-/* binding -- the binding table of an lwAFTR: which B4 has which port set of which address. 40 bytes a softwire and 11 an address.
+/* binding -- the binding table of an lwAFTR: which B4 has which port set of which address. 40 bytes a softwire and 14 an address.
  *
  * A softwire is found by (IPv4 address, PSID). How many bits of a port are the PSID is a property of the address; when all
  * addresses agree, which is usual, nothing is looked up for that. */

@@ -4,18 +4,26 @@
 
 enum kind { TUNNELLED, FRAGMENT, MESSAGE };     /* whole inner packets, inner fragments, ICMPv6 */
 
+enum { INNER = ETHERNET_HEADER + IPV6_HEADER };         /* where the inner packet of a usual one begins */
+
+/* What is not known of an unusual packet beforehand. */
+struct oddity {
+	enum kind kind;
+	uint16_t inner;                 /* bytes from the frame's beginning to the inner header */
+	bool lacks_port;
+	int32_t dst_port;
+};
+
 /* The packets of a burst that are not dropped at first sight. */
 struct arrivals {
 	uint32_t count;
 	struct packet *p[BURST];
-	enum kind kind[BURST];
-	uint16_t inner[BURST];          /* bytes from the frame's beginning to the inner header */
 	uint32_t src[BURST], dst[BURST];        /* of the inner packet, host order */
 	uint16_t port[BURST];           /* of the source */
-	bool lacks_port[BURST];
-	int32_t dst_port[BURST];
+	uint8_t is_odd[BURST];
+	struct oddity odd[BURST];       /* where is_odd */
 	struct cuckoo_entry *found[BURST];
-	uint32_t served[BURST];         /* not 0: dst is behind a B4 */
+	uint8_t served[BURST];          /* not 0: dst is behind a B4 */
 };
 
 /* Packets for other B4s, in order, until something else must be sent. */
@@ -49,13 +57,11 @@ static bool look_inside(struct lwaftr *lwaftr, struct arrivals *arrivals, struct
 		return false;
 	}
 	port = lwaftr_port_from_b4(lwaftr, ip, ipv4_total_length(ip));
-	arrivals->kind[i] = ipv4_is_fragment(ip) ? FRAGMENT : TUNNELLED;
-	arrivals->inner[i] = (uint16_t)at;
 	arrivals->src[i] = bytes_swap32(ip->src_be);
 	arrivals->dst[i] = bytes_swap32(ip->dst_be);
 	arrivals->port[i] = (uint16_t)port;
-	arrivals->lacks_port[i] = port < 0;
-	arrivals->dst_port[i] = lwaftr_port_to_b4(lwaftr, ip, ipv4_total_length(ip));
+	arrivals->odd[i] = (struct oddity){ .kind = ipv4_is_fragment(ip) ? FRAGMENT : TUNNELLED, .inner = (uint16_t)at, .lacks_port = port < 0,
+		.dst_port = lwaftr_port_to_b4(lwaftr, ip, ipv4_total_length(ip)) };
 	return true;
 }
 
@@ -63,7 +69,7 @@ static bool look_inside(struct lwaftr *lwaftr, struct arrivals *arrivals, struct
 static __attribute__((noinline)) bool look(struct lwaftr *lwaftr, struct arrivals *arrivals, struct packet *p)
 {
 	const struct ipv6 *ip;
-	uint32_t at = ETHERNET_HEADER + IPV6_HEADER, i = arrivals->count;
+	uint32_t at = INNER, i = arrivals->count;
 	uint8_t next;
 
 	if (p->length < ETHERNET_HEADER || bytes_read16(p->data + ETHERNET_HEADER - 2) != ETHERNET_IPV6) {
@@ -88,7 +94,7 @@ static __attribute__((noinline)) bool look(struct lwaftr *lwaftr, struct arrival
 		return false;
 	}
 	if (ip->next_header == IP_ICMPV6) {
-		arrivals->kind[i] = MESSAGE;
+		arrivals->odd[i] = (struct oddity){ .kind = MESSAGE };
 		arrivals->src[i] = arrivals->dst[i] = arrivals->port[i] = 0;
 		return true;
 	}
@@ -100,55 +106,66 @@ static __attribute__((noinline)) bool look(struct lwaftr *lwaftr, struct arrival
 	return look_inside(lwaftr, arrivals, p, at);
 }
 
+/* The bytes at two places as numbers of the machine, and which of their bits tell a usual packet: its type and version, and the inner
+ * one's version, header length and place in its datagram. */
+enum { OUTER_AT = ETHERNET_HEADER - 2 };
+static const uint8_t outer_mask[8] = { 0xff, 0xff, 0xf0 }, outer_bits[8] = { 0x86, 0xdd, 0x60 };
+static const uint8_t inner_mask[8] = { 0xff, 0, 0, 0, 0, 0, 0x3f, 0xff }, inner_bits[8] = { 0x45 };
+
+static inline uint64_t load(const void *at)
+{
+	uint64_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
 /* What nearly every packet is: IPv4 directly in IPv6, both whole and of the frame's length, no options, no fragment, not ICMP. */
 static inline bool is_usual(const struct packet *p)
 {
-	enum { INNER = ETHERNET_HEADER + IPV6_HEADER, LEAST = INNER + IPV4_HEADER + 4, PIECE = IPV4_MF | IPV4_OFFSET };
+	enum { LEAST = INNER + IPV4_HEADER + 4 };
 	const struct ipv6 *outer = outer_of(p);
-	const struct ipv4 *ip = (const struct ipv4 *)(outer + 1);
-	uint32_t wrong;
+	const struct ipv4 *ip = (const struct ipv4 *)(p->data + INNER);
+	uint64_t wrong;
 
 	if (p->length < LEAST)
 		return false;
-	wrong = (bytes_read16(p->data + ETHERNET_HEADER - 2) ^ (uint32_t)ETHERNET_IPV6) | (outer->next_header ^ (uint32_t)IP_IPV4) |
-		((*(const uint8_t *)outer & 0xf0u) ^ 0x60u) | (bytes_swap16(outer->payload_be) ^ (p->length - INNER)) |
-		(ip->version_ihl ^ 0x45u) | (uint32_t)(ip->total_be ^ outer->payload_be) | (ip->fragment_be & bytes_swap16(PIECE)) |
-		(p->meta.gso ^ (uint32_t)PACKET_GSO_NONE) | (p->meta.flags & (uint32_t)PACKET_CHECKSUM_PARTIAL);
+	wrong = ((load(p->data + OUTER_AT) & load(outer_mask)) ^ load(outer_bits)) | ((load(ip) & load(inner_mask)) ^ load(inner_bits)) |
+		(outer->next_header ^ (uint32_t)IP_IPV4) | (bytes_swap16(outer->payload_be) ^ (p->length - INNER)) |
+		(uint32_t)(ip->total_be ^ outer->payload_be) | (p->meta.gso ^ (uint32_t)PACKET_GSO_NONE) |
+		(p->meta.flags & (uint32_t)PACKET_CHECKSUM_PARTIAL);
 	return wrong == 0 && ip->protocol != IP_ICMP;
 }
 
 /* Take in a burst, and drop what is nothing. */
 static void receive(struct lwaftr *lwaftr, struct arrivals *arrivals)
 {
-	enum { INNER = ETHERNET_HEADER + IPV6_HEADER };
 	struct app *app = &lwaftr->app;
 	struct packet *burst[BURST];
-	uint32_t n = link_receive_burst(app->input[LWAFTR_V6], burst, app_push_room(app, app->input[LWAFTR_V6])), usual = 0;
+	uint32_t n = link_receive_burst(app->input[LWAFTR_V6], burst, app_push_room(app, app->input[LWAFTR_V6])), usual = 0, at = 0;
 	uint64_t bytes = 0;
 
-	arrivals->count = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet *p = burst[i];
-		uint32_t at = arrivals->count;
 
+		arrivals->is_odd[at] = 0;
 		if (__builtin_expect(is_usual(p), 1)) {
 			const struct ipv4 *ip = (const struct ipv4 *)(p->data + INNER);
 
 			bytes += p->length;
 			usual++;
-			arrivals->kind[at] = TUNNELLED;
-			arrivals->inner[at] = INNER;
 			arrivals->src[at] = bytes_swap32(ip->src_be);
 			arrivals->dst[at] = bytes_swap32(ip->dst_be);
 			arrivals->port[at] = bytes_read16(ip + 1);
-			arrivals->lacks_port[at] = false;
-			arrivals->dst_port[at] = bytes_read16((const uint8_t *)(ip + 1) + 2);
-		} else if (!look(lwaftr, arrivals, p)) {
-			continue;
+		} else {
+			arrivals->count = at;
+			if (!look(lwaftr, arrivals, p))
+				continue;
+			arrivals->is_odd[at] = 1;
 		}
-		arrivals->p[at] = p;
-		arrivals->count++;
+		arrivals->p[at++] = p;
 	}
+	arrivals->count = at;
 	app->counter[LWAFTR_IN_IPV6] += usual;
 	app->counter[LWAFTR_IN_IPV6_BYTES] += bytes;
 }
@@ -163,6 +180,7 @@ static __attribute__((noinline)) void refuse(struct lwaftr *lwaftr, struct packe
 
 /* What left for the internet; counted once a burst. */
 struct sent {
+	struct lwaftr_head head;        /* how its frames begin */
 	uint32_t packets;
 	uint64_t bytes;
 };
@@ -186,8 +204,8 @@ static inline void send_out(struct lwaftr *lwaftr, struct packet *p, struct sent
 		return;
 	}
 	if (lwaftr->decrement)
-		ipv4_set_ttl(ip, (uint8_t)(ip->ttl - 1));
-	memcpy(p->data, lwaftr->ethernet4, ETHERNET_HEADER);
+		lwaftr_age(ip);
+	lwaftr_begin(&out->head, p->data);
 	out->packets++;
 	out->bytes += p->length;
 	lwaftr_send(lwaftr, LWAFTR_V4, p);
@@ -260,32 +278,53 @@ static void pass_fragment(struct lwaftr *lwaftr, struct packet *p, uint32_t at, 
 	}
 }
 
+/* A packet of whose kind something must be known. */
+static __attribute__((noinline)) void pass_odd(struct lwaftr *lwaftr, struct arrivals *arrivals, uint32_t i, struct hairpins *hairpins,
+	struct sent *out)
+{
+	const struct lwaftr_tunnel *tunnel = arrivals->found[i] != NULL ? (const struct lwaftr_tunnel *)arrivals->found[i]->value : NULL;
+	const struct oddity *odd = &arrivals->odd[i];
+	struct packet *p = arrivals->p[i];
+
+	if (odd->kind == MESSAGE) {
+		flush(lwaftr, hairpins);
+		lwaftr_relay(lwaftr, p);
+	} else if (odd->kind == FRAGMENT) {
+		pass_fragment(lwaftr, p, odd->inner, hairpins, out);
+	} else if (tunnel == NULL || odd->lacks_port || !is_tunnel(lwaftr, tunnel, outer_of(p))) {
+		flush(lwaftr, hairpins);
+		reject(lwaftr, p, odd->lacks_port ? NULL : tunnel);
+	} else {
+		accept(lwaftr, p, odd->inner, odd->dst_port, arrivals->served[i], hairpins, out);
+	}
+}
+
 void lwaftr_decapsulate(struct lwaftr *lwaftr)
 {
+	struct sent out = { .head = lwaftr_head(lwaftr->ethernet4) };
 	struct hairpins hairpins;
 	struct arrivals arrivals;
-	struct sent out = { 0 };
 
 	hairpins.count = 0;
 	receive(lwaftr, &arrivals);
 	lwaftr_binding_find_burst(&lwaftr->binding, arrivals.src, arrivals.port, arrivals.found, arrivals.count);
 	if (lwaftr->hairpins)
-		map_find_burst(&lwaftr->binding.address, arrivals.dst, arrivals.served, arrivals.count);
+		map_has_burst(&lwaftr->binding.address, arrivals.dst, arrivals.served, arrivals.count);
+	else
+		memset(arrivals.served, 0, sizeof(arrivals.served));
 	for (uint32_t i = 0; i < arrivals.count; i++) {
 		const struct lwaftr_tunnel *tunnel = arrivals.found[i] != NULL ? (const struct lwaftr_tunnel *)arrivals.found[i]->value : NULL;
 		struct packet *p = arrivals.p[i];
 
-		if (__builtin_expect(arrivals.kind[i] == MESSAGE, 0)) {
+		if (__builtin_expect(arrivals.is_odd[i], 0)) {
+			pass_odd(lwaftr, &arrivals, i, &hairpins, &out);
+		} else if (__builtin_expect(tunnel == NULL || !is_tunnel(lwaftr, tunnel, outer_of(p)), 0)) {
 			flush(lwaftr, &hairpins);
-			lwaftr_relay(lwaftr, p);
-		} else if (__builtin_expect(arrivals.kind[i] == FRAGMENT, 0)) {
-			pass_fragment(lwaftr, p, arrivals.inner[i], &hairpins, &out);
-		} else if (__builtin_expect(tunnel == NULL || arrivals.lacks_port[i] || !is_tunnel(lwaftr, tunnel, outer_of(p)), 0)) {
-			flush(lwaftr, &hairpins);
-			reject(lwaftr, p, arrivals.lacks_port[i] ? NULL : tunnel);
+			reject(lwaftr, p, tunnel);
 		} else {
-			accept(lwaftr, p, arrivals.inner[i], arrivals.dst_port[i], lwaftr->hairpins && arrivals.served[i] != 0, &hairpins,
-				&out);
+			int32_t dst_port = arrivals.served[i] ? bytes_read16(p->data + INNER + IPV4_HEADER + 2) : 0;
+
+			accept(lwaftr, p, INNER, dst_port, arrivals.served[i], &hairpins, &out);
 		}
 	}
 	flush(lwaftr, &hairpins);

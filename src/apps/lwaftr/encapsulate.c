@@ -29,7 +29,8 @@ void lwaftr_drop6(struct lwaftr *lwaftr, struct packet *p, enum lwaftr_counter c
 }
 
 /* Write the outer headers before an IPv4 packet. RFC 2473 section 5: traffic class as the inner packet's TOS, hop limit our own. */
-static inline void write_outer(const struct lwaftr *lwaftr, struct packet *p, const struct lwaftr_tunnel *tunnel)
+static inline void write_outer(const struct lwaftr *lwaftr, struct packet *p, const struct lwaftr_tunnel *tunnel,
+	const struct lwaftr_head *head)
 {
 	enum { HOPS = 255 };
 	const struct ipv4 *inner = lwaftr_ipv4(p);
@@ -38,7 +39,7 @@ static inline void write_outer(const struct lwaftr *lwaftr, struct packet *p, co
 	struct ipv6 *outer = (struct ipv6 *)(data + ETHERNET_HEADER);
 	uint32_t class_be = bytes_swap32((uint32_t)inner->tos << 20);
 
-	memcpy(data, lwaftr->ethernet6, sizeof(lwaftr->ethernet6));
+	lwaftr_begin(head, data);
 	outer->version_class_label_be = lwaftr->label_be | class_be;
 	outer->payload_be = length_be;
 	outer->next_header = IP_IPV4;
@@ -51,7 +52,9 @@ static inline void write_outer(const struct lwaftr *lwaftr, struct packet *p, co
 
 void lwaftr_tunnel(struct lwaftr *lwaftr, struct packet *p, const struct lwaftr_tunnel *tunnel)
 {
-	write_outer(lwaftr, p, tunnel);
+	const struct lwaftr_head head = lwaftr_head(lwaftr->ethernet6);
+
+	write_outer(lwaftr, p, tunnel, &head);
 	lwaftr_count(lwaftr, LWAFTR_OUT_IPV6, p->length);
 	lwaftr_send(lwaftr, LWAFTR_V6, p);
 }
@@ -90,9 +93,39 @@ static __attribute__((noinline)) void drop_too_big(struct lwaftr *lwaftr, struct
 	lwaftr_drop4(lwaftr, p, LWAFTR_OVER_MTU, origin);
 }
 
+/* Send a packet into the tunnel of its softwire, if it may go there. gives: false when it was dropped */
+static inline bool send_one(struct lwaftr *lwaftr, struct packet *p, const struct lwaftr_tunnel *tunnel, bool verify,
+	enum lwaftr_origin origin, const struct lwaftr_head *head)
+{
+	struct ipv4 *ip = lwaftr_ipv4(p);
+
+	if (__builtin_expect(verify && !lwaftr_has_checksum(ip), 0)) {
+		lwaftr_drop4(lwaftr, p, LWAFTR_BAD_HEADER, origin);
+		return false;
+	}
+	if (__builtin_expect(ip->ttl <= 1, 0)) {
+		drop_expired(lwaftr, p, origin);
+		return false;
+	}
+	lwaftr_age(ip);
+	if (__builtin_expect(p->length - ETHERNET_HEADER + LWAFTR_ENCAPSULATION > lwaftr->mtu6, 0) &&
+		(bytes_swap16(ip->fragment_be) & IPV4_DF)) {
+		drop_too_big(lwaftr, p, origin);
+		return false;
+	}
+	if (__builtin_expect(packet_headroom(p) < LWAFTR_ENCAPSULATION, 0)) {
+		lwaftr_drop4(lwaftr, p, LWAFTR_EXPANSION, origin);
+		return false;
+	}
+	write_outer(lwaftr, p, tunnel, head);
+	lwaftr_send(lwaftr, LWAFTR_V6, p);
+	return true;
+}
+
 /* Look up all packets of the batch and send them into their tunnels. */
 static void send_batch(struct lwaftr *lwaftr, struct lwaftr_batch *batch)
 {
+	const struct lwaftr_head head = lwaftr_head(lwaftr->ethernet6);
 	struct cuckoo_entry *found[BURST];
 	uint32_t count = 0, n = batch->count;
 	bool verify = lwaftr->verify && batch->origin == LWAFTR_FROM_INTERNET;  /* that of others was looked at before */
@@ -101,29 +134,12 @@ static void send_batch(struct lwaftr *lwaftr, struct lwaftr_batch *batch)
 	lwaftr_binding_find_burst(&lwaftr->binding, batch->ipv4, batch->port, found, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet *p = batch->p[i];
-		struct ipv4 *ip = lwaftr_ipv4(p);
 
-		if (__builtin_expect(found[i] == NULL || batch->lacks_port[i], 0)) {
-			drop_unbound(lwaftr, p, batch->is_icmp[i], batch->origin);
-		} else if (__builtin_expect(verify && !lwaftr_has_checksum(ip), 0)) {
-			lwaftr_drop4(lwaftr, p, LWAFTR_BAD_HEADER, batch->origin);
-		} else if (__builtin_expect(ip->ttl <= 1, 0)) {
-			drop_expired(lwaftr, p, batch->origin);
-		} else {
-			ipv4_set_ttl(ip, (uint8_t)(ip->ttl - 1));
-			if (__builtin_expect(p->length - ETHERNET_HEADER + LWAFTR_ENCAPSULATION > lwaftr->mtu6, 0) &&
-				(bytes_swap16(ip->fragment_be) & IPV4_DF)) {
-				drop_too_big(lwaftr, p, batch->origin);
-				continue;
-			}
-			if (__builtin_expect(packet_headroom(p) < LWAFTR_ENCAPSULATION, 0)) {
-				lwaftr_drop4(lwaftr, p, LWAFTR_EXPANSION, batch->origin);
-				continue;
-			}
-			write_outer(lwaftr, p, (const struct lwaftr_tunnel *)found[i]->value);
+		if (__builtin_expect(found[i] == NULL || (batch->odd[i] & LWAFTR_LACKS_PORT), 0)) {
+			drop_unbound(lwaftr, p, batch->odd[i] & LWAFTR_IS_ICMP, batch->origin);
+		} else if (send_one(lwaftr, p, (const struct lwaftr_tunnel *)found[i]->value, verify, batch->origin, &head)) {
 			bytes += p->length;
 			count++;
-			lwaftr_send(lwaftr, LWAFTR_V6, p);
 		}
 	}
 	lwaftr->app.counter[LWAFTR_OUT_IPV6] += count;
@@ -157,8 +173,7 @@ static inline void add(struct lwaftr_batch *batch, struct packet *p, int32_t por
 	batch->p[i] = p;
 	batch->ipv4[i] = bytes_swap32(ip->dst_be);
 	batch->port[i] = (uint16_t)port;
-	batch->lacks_port[i] = port < 0;
-	batch->is_icmp[i] = ip->protocol == IP_ICMP;
+	batch->odd[i] = (uint8_t)((port < 0 ? LWAFTR_LACKS_PORT : 0) | (ip->protocol == IP_ICMP ? LWAFTR_IS_ICMP : 0));
 }
 
 void lwaftr_hairpin(struct lwaftr *lwaftr, struct packet *const *burst, const int32_t *port, uint32_t n)
@@ -241,15 +256,16 @@ static __attribute__((noinline)) bool admit(struct lwaftr *lwaftr, struct packet
 /* What nearly every packet is: IPv4 without options, whole, in a frame of its length, not ICMP, with ports; nothing left undone. */
 static inline bool is_usual(const struct packet *p)
 {
+	enum { LEAST = ETHERNET_HEADER + IPV4_HEADER + 4, PIECE = IPV4_MF | IPV4_OFFSET, TYPE = ETHERNET_HEADER - 2 };
 	const struct ipv4 *ip = lwaftr_ipv4(p);
-	enum { LEAST = ETHERNET_HEADER + IPV4_HEADER + 4, PIECE = IPV4_MF | IPV4_OFFSET };
-	uint32_t wrong;
+	uint32_t wrong, begin;
 
 	if (p->length < LEAST)
 		return false;
-	wrong = (bytes_read16(p->data + ETHERNET_HEADER - 2) ^ (uint32_t)ETHERNET_IPV4) | (ip->version_ihl ^ 0x45u) |
-		(bytes_swap16(ip->total_be) ^ (p->length - ETHERNET_HEADER)) | (ip->fragment_be & bytes_swap16(PIECE)) |
-		(p->meta.gso ^ (uint32_t)PACKET_GSO_NONE) | (p->meta.flags & (uint32_t)PACKET_CHECKSUM_PARTIAL);
+	memcpy(&begin, p->data + TYPE, sizeof(begin));
+	wrong = ((bytes_swap32(begin) >> 8) ^ (ETHERNET_IPV4 << 8 | 0x45u)) | (bytes_swap16(ip->total_be) ^ (p->length - ETHERNET_HEADER)) |
+		(ip->fragment_be & bytes_swap16(PIECE)) | (p->meta.gso ^ (uint32_t)PACKET_GSO_NONE) |
+		(p->meta.flags & (uint32_t)PACKET_CHECKSUM_PARTIAL);
 	return wrong == 0 && ip->protocol != IP_ICMP;
 }
 
@@ -258,23 +274,30 @@ void lwaftr_encapsulate(struct lwaftr *lwaftr)
 	struct app *app = &lwaftr->app;
 	struct lwaftr_batch batch;
 	struct packet *burst[BURST];
-	uint32_t n = link_receive_burst(app->input[LWAFTR_V4], burst, app_push_room(app, app->input[LWAFTR_V4])), usual = 0;
+	uint32_t n = link_receive_burst(app->input[LWAFTR_V4], burst, app_push_room(app, app->input[LWAFTR_V4])), usual = 0, at = 0;
 	uint64_t bytes = 0;
 
-	batch.count = 0;
 	batch.origin = LWAFTR_FROM_INTERNET;
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet *p = burst[i];
 		int32_t port;
 
 		if (__builtin_expect(is_usual(p), 1)) {
+			const struct ipv4 *ip = lwaftr_ipv4(p);
+
 			bytes += p->length;
 			usual++;
-			add(&batch, p, bytes_read16(p->data + ETHERNET_HEADER + IPV4_HEADER + 2));
+			batch.p[at] = p;
+			batch.ipv4[at] = bytes_swap32(ip->dst_be);
+			batch.port[at] = bytes_read16((const uint8_t *)(ip + 1) + 2);
+			batch.odd[at++] = 0;
 		} else if (admit(lwaftr, p, &port)) {
+			batch.count = at;
 			add(&batch, p, port);
+			at = batch.count;
 		}
 	}
+	batch.count = at;
 	app->counter[LWAFTR_IN_IPV4] += usual;
 	app->counter[LWAFTR_IN_IPV4_BYTES] += bytes;
 	send_batch(lwaftr, &batch);

@@ -1,6 +1,7 @@
 /* lwaftr -- the border relay of lightweight 4over6 (RFC 7596): parameters, set-up, names. What happens to packets stands in
  * encapsulate.c, decapsulate.c, relay.c, error.c and fragment.c. */
 #include "apps/lwaftr/lwaftr.h"
+#include "apps/lwaftr/ready.h"
 
 #include <sys/random.h>
 #include <unistd.h>
@@ -29,9 +30,37 @@ static const struct param params[] = {
 	{ "proxy_arp", PARAM_BOOL, offsetof(struct lwaftr, proxies), .help = "answer ARP requests that come in on v4 for addresses that have "
 		"softwires: for a router on the same network that has no route to them (ip.arp before it hands them on)" },
 	{ "room", PARAM_U64, offsetof(struct lwaftr, room), .max = 100000000, .initial = 1024,
-		.help = "softwires that may be added while it runs, 51 bytes each" },
+		.help = "softwires that may be added while it runs, 54 bytes each" },
 	{ 0 }
 };
+
+/* The configuration, and its table, as this process has read them already, or from the file. fails: -errno with nf_error() */
+static int load(const struct lwaftr *lwaftr, int fd, struct lwaftr_config *config, struct lwaftr_binding *binding)
+{
+	enum lwaftr_reserved rule = (enum lwaftr_reserved)lwaftr->reserved;
+	struct lwaftr_ready ready;
+	int code = 0;
+
+	if (lwaftr_ready_take(lwaftr->file, &ready)) {
+		*config = ready.config;
+		*binding = ready.binding;
+		if (ready.has_binding && ready.room == lwaftr->room && ready.binding.reserved_rule == rule)
+			return 0;
+		if (ready.has_binding) {
+			lwaftr_binding_fini(binding);
+			lwaftr_config_fini(config);
+			code = lwaftr_config_load(config, lwaftr->file, fd, 0);
+		}
+	} else {
+		code = lwaftr_config_load(config, lwaftr->file, fd, 0);
+	}
+	if (code < 0)
+		return code;
+	code = lwaftr_binding_init(binding, config, lwaftr->room, rule);
+	if (code < 0)
+		lwaftr_config_fini(config);
+	return code;
+}
 
 /* Read the configuration, its table too, and find the queue. Mistakes go to errors. gives: false when there were any, and
  * nothing to undo */
@@ -41,13 +70,8 @@ static bool read_config(const struct lwaftr *lwaftr, int fd, struct lwaftr_confi
 	const struct lwaftr_instance *instance;
 	bool good;
 
-	if (lwaftr_config_load(config, lwaftr->file, fd, 0) < 0) {
+	if (load(lwaftr, fd, config, binding) < 0) {
 		errors_add(errors, "app '%s': key 'config': %s", lwaftr->app.name, nf_error());
-		return false;
-	}
-	if (lwaftr_binding_init(binding, config, lwaftr->room, (enum lwaftr_reserved)lwaftr->reserved) < 0) {
-		errors_add(errors, "app '%s': key 'config': %s", lwaftr->app.name, nf_error());
-		lwaftr_config_fini(config);
 		return false;
 	}
 	good = lwaftr_config_mistakes(config, errors);
@@ -68,12 +92,17 @@ static void lwaftr_check(const struct app *app, struct errors *errors)
 	const struct lwaftr_queue *queue;
 	struct lwaftr_binding binding;
 	struct lwaftr_config config;
+	bool keeps = lwaftr_ready_has(lwaftr->file);
 
 	/* A worker opens no files. It checks the graph of a reload again, which the supervisor has checked; prepare reads the file. */
 	if (resource_is_asked())
 		return;
 	if (!read_config(lwaftr, -1, &config, &binding, &queue, errors))
 		return;
+	if (keeps) {
+		lwaftr_ready_put(lwaftr->file, &config, &binding, lwaftr->room);
+		return;
+	}
 	lwaftr_binding_fini(&binding);
 	lwaftr_config_fini(&config);
 }
@@ -200,12 +229,8 @@ static void lwaftr_retire(struct app *app)
 
 static void send_all(struct lwaftr *lwaftr)
 {
-	for (uint32_t port = 0; port < 2; port++) {
-		struct lwaftr_out *out = &lwaftr->out[port];
-
-		link_send_burst(lwaftr->app.output[port], out->p, out->count);
-		out->count = 0;
-	}
+	lwaftr_flush(lwaftr, LWAFTR_V4);
+	lwaftr_flush(lwaftr, LWAFTR_V6);
 }
 
 static void lwaftr_push(struct app *app)

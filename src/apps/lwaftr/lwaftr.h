@@ -69,6 +69,7 @@ struct lwaftr_track {
 enum { LWAFTR_OUT = 4 * BURST };
 struct lwaftr_out {
 	uint32_t count;
+	uint64_t bytes;
 	struct packet *p[LWAFTR_OUT];
 };
 
@@ -96,13 +97,15 @@ struct lwaftr {
 	struct lwaftr_out out[2];       /* empty between two calls */
 };
 
+enum { LWAFTR_LACKS_PORT = 1, LWAFTR_IS_ICMP = 2 };
+
 /* Packets that are to be encapsulated. IPv4 addresses are in host order. */
 struct lwaftr_batch {
 	uint32_t count;
 	struct packet *p[BURST];
 	uint32_t ipv4[BURST];           /* destination */
 	uint16_t port[BURST];
-	bool lacks_port[BURST], is_icmp[BURST];
+	uint8_t odd[BURST];             /* LWAFTR_LACKS_PORT, LWAFTR_IS_ICMP */
 	enum lwaftr_origin origin;      /* of all of them */
 };
 
@@ -113,16 +116,55 @@ static inline void lwaftr_count(struct lwaftr *lwaftr, enum lwaftr_counter count
 	lwaftr->app.counter[counter + 1] += bytes;
 }
 
-/* Send to an output, at the end of this call. */
+/* Send what was made for an output. */
+static inline void lwaftr_flush(struct lwaftr *lwaftr, uint32_t port)
+{
+	struct lwaftr_out *out = &lwaftr->out[port];
+
+	link_send_known(lwaftr->app.output[port], out->p, out->count, out->bytes);
+	out->count = 0;
+	out->bytes = 0;
+}
+
+/* Send to an output, at the end of this call. Nothing changes the packet afterwards. */
 static inline void lwaftr_send(struct lwaftr *lwaftr, uint32_t port, struct packet *p)
 {
 	struct lwaftr_out *out = &lwaftr->out[port];
 
-	if (__builtin_expect(out->count == LWAFTR_OUT, 0)) {
-		link_send_burst(lwaftr->app.output[port], out->p, out->count);
-		out->count = 0;
-	}
+	if (__builtin_expect(out->count == LWAFTR_OUT, 0))
+		lwaftr_flush(lwaftr, port);
 	out->p[out->count++] = p;
+	out->bytes += p->length;
+}
+
+/* How frames to a side begin, in two registers: all 14 bytes in two stores, which overlap. */
+struct lwaftr_head {
+	uint64_t first, last;
+};
+
+static inline struct lwaftr_head lwaftr_head(const uint8_t *ethernet)
+{
+	struct lwaftr_head head;
+
+	memcpy(&head.first, ethernet, sizeof(head.first));
+	memcpy(&head.last, ethernet + ETHERNET_HEADER - sizeof(head.last), sizeof(head.last));
+	return head;
+}
+
+static inline void lwaftr_begin(const struct lwaftr_head *head, uint8_t *data)
+{
+	memcpy(data, &head->first, sizeof(head->first));
+	memcpy(data + ETHERNET_HEADER - sizeof(head->last), &head->last, sizeof(head->last));
+}
+
+/* Take one off the TTL: RFC 1141, with the sum 0xffff written as 0 as RFC 1624 section 3 has it. The order of bytes does not matter to
+ * the sum, the TTL is the first byte of its word. */
+static inline void lwaftr_age(struct ipv4 *ip)
+{
+	uint32_t sum = ip->checksum_be + (uint32_t)bytes_swap16(0x0100);
+
+	ip->ttl--;
+	ip->checksum_be = (uint16_t)(sum + (sum >= 0xffff));
 }
 
 /* Drop a packet that came in: under its reason, its pair of counters, and the one of all drops of the side where it came in. */

@@ -1,4 +1,5 @@
 /* bench -- `nf lwaftr bench`: how fast an lwAFTR is: captures out of memory, through the whole graph, into nothing. */
+#include "apps/lwaftr/ready.h"
 #include "program/lwaftr/lwaftr.h"
 #include "program/lwaftr/plan.h"
 #include "program/lwaftr/session.h"
@@ -217,7 +218,7 @@ int program_lwaftr_bench(int argc, char **argv)
 		return EXIT_USAGE;
 	if (duration_ns == 0 || duration_ns > SECONDS_MOST * SECOND_NS)
 		return options_wrong(options.program, "option '--duration': at most an hour, and more than nothing");
-	if (!lwaftr_read(options.program, options.argument[0], &config, NULL))
+	if (!lwaftr_read_ahead(options.program, options.argument[0], &config))
 		return EXIT_FAILED;
 	for (int i = 0; i < 3; i++)
 		paths[i] = realpath(options.argument[i], NULL);
@@ -225,8 +226,11 @@ int program_lwaftr_bench(int argc, char **argv)
 		source = make_source(&options, &config, paths);
 	else
 		fprintf(stderr, "nf %s: %s: %s\n", options.program->name, options.argument[paths[1] == NULL ? 1 : 2], strerror(errno));
+	if (source != NULL)
+		lwaftr_ready_put(paths[0], &config, NULL, 0);
 	lwaftr_config_fini(&config);
 	code = source != NULL ? run(&options, source, duration_ns, begin_ns) : EXIT_FAILED;
+	lwaftr_ready_clear();
 	for (int i = 0; i < 3; i++)
 		free(paths[i]);
 	free(source);

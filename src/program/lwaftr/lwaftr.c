@@ -64,12 +64,13 @@ static void print_mistakes(const struct program *program, const char *file, cons
 	free(text);
 }
 
-bool lwaftr_read(const struct program *program, const char *file, struct lwaftr_config *config, struct lwaftr_binding *binding)
+static bool read_file(const struct program *program, const char *file, uint32_t flags, struct lwaftr_config *config,
+	struct lwaftr_binding *binding)
 {
 	struct errors errors = { 0 };
 	bool good;
 
-	if (lwaftr_config_load(config, file, -1, binding == NULL ? LWAFTR_WITHOUT_SOFTWIRES : 0) < 0) {
+	if (lwaftr_config_load(config, file, -1, flags) < 0) {
 		fprintf(stderr, "nf %s: %s\n", program->name, nf_error());
 		return false;
 	}
@@ -87,4 +88,14 @@ bool lwaftr_read(const struct program *program, const char *file, struct lwaftr_
 	}
 	errors_fini(&errors);
 	return good;
+}
+
+bool lwaftr_read(const struct program *program, const char *file, struct lwaftr_config *config, struct lwaftr_binding *binding)
+{
+	return read_file(program, file, binding == NULL ? LWAFTR_WITHOUT_SOFTWIRES : 0, config, binding);
+}
+
+bool lwaftr_read_ahead(const struct program *program, const char *file, struct lwaftr_config *config)
+{
+	return read_file(program, file, 0, config, NULL);
 }

@@ -17,3 +17,6 @@ int program_lwaftr_validate(int argc, char **argv);
  *          looked at one by one
  *   undo:  lwaftr_config_fini, lwaftr_binding_fini */
 bool lwaftr_read(const struct program *program, const char *file, struct lwaftr_config *config, struct lwaftr_binding *binding);
+
+/* Read a configuration with its softwires, but without a table: for lwaftr_ready_put, so that the app does not read it again. */
+bool lwaftr_read_ahead(const struct program *program, const char *file, struct lwaftr_config *config);

@@ -6,12 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK = 64, AHEAD = 2 * BURST * BLOCK, STANDARD_ROOM = 2048, JUMBO_ROOM = 10240, GSO_ROOM = 65664 };
+enum { BLOCK = 64, AHEAD = 2 * BURST * BLOCK, HUGE = 2 << 20, STANDARD_ROOM = 2048, JUMBO_ROOM = 10240, GSO_ROOM = 65664 };
 
 /* A frame of the store. */
 struct frame {
-	uint64_t offset;                /* in `store`, a multiple of BLOCK */
-	uint32_t length;
+	uint32_t block, length;         /* it begins at store + block * BLOCK */
 };
 
 struct replay {
@@ -20,7 +19,7 @@ struct replay {
 	uint64_t loop;
 	uint64_t rounds;
 	uint32_t count, next;           /* frames; the one to be sent next */
-	uint32_t longest;
+	bool has_long;                  /* frames that do not fit standard packets */
 	struct frame *frame;
 	uint8_t *store;
 	uint64_t used, room;            /* bytes of the store */
@@ -69,16 +68,41 @@ static int make_room(struct replay *replay, uint32_t length)
 	return 0;
 }
 
+/* A frame that fits a standard packet in whole blocks. */
+static inline bool is_short(uint32_t length)
+{
+	return length <= STANDARD_ROOM - BLOCK;
+}
+
 static int keep(struct replay *replay, const struct capture_record *record)
 {
+	if (replay->used / BLOCK > UINT32_MAX)
+		return nf_fail(EFBIG, "%s: more than %llu GiB", replay->file, (unsigned long long)UINT32_MAX * BLOCK >> 30);
 	if (record->length > GSO_ROOM)
 		return nf_fail(EINVAL, "%s: a frame of %u bytes is too long", replay->file, record->length);
 	if (make_room(replay, record->length) < 0)
 		return nf_fail(ENOMEM, "no memory for %s", replay->file);
-	replay->frame[replay->count++] = (struct frame){ replay->used, record->length };
+	replay->frame[replay->count++] = (struct frame){ (uint32_t)(replay->used / BLOCK), record->length };
+	replay->has_long = replay->has_long || !is_short(record->length);
 	memcpy(replay->store + replay->used, record->data, record->length);
 	replay->used += (record->length + BLOCK - 1) / BLOCK * BLOCK;
 	return 0;
+}
+
+/* Move the store into huge pages, where there are some: else each 4 KiB of frames wait for a walk over page tables. It stays where it is
+ * when there is no memory. */
+static void settle(struct replay *replay)
+{
+	uint64_t bytes = (replay->used + BLOCK + HUGE - 1) / HUGE * HUGE;
+	uint8_t *store = aligned_alloc(HUGE, bytes);
+
+	if (store == NULL)
+		return;
+	madvise(store, bytes, MADV_HUGEPAGE);
+	memcpy(store, replay->store, replay->used);
+	free(replay->store);
+	replay->store = store;
+	replay->room = bytes;
 }
 
 /* Take all packets of a file's bytes into the store. */
@@ -136,6 +160,8 @@ static int replay_prepare(struct app *app, const struct app *old)
 		free(replay->store);
 	}
 	app->ended = replay->count == 0;
+	if (code == 0 && replay->count > 0)
+		settle(replay);
 	return code;
 }
 
@@ -151,7 +177,7 @@ static void replay_retire(struct app *app)
  * store of usual size does not stay in the second-level cache. */
 static inline void fill(const struct replay *replay, struct packet *p, const struct frame *frame)
 {
-	const uint8_t *from = replay->store + frame->offset;
+	const uint8_t *from = replay->store + (uint64_t)frame->block * BLOCK;
 
 	p->length = frame->length;
 	for (uint32_t done = 0; done < frame->length; done += BLOCK) {
@@ -167,7 +193,9 @@ static uint32_t send_short(struct replay *replay, uint32_t n)
 	struct packet *burst[BURST];
 	uint32_t fit = 0;
 
-	while (fit < n && frame[fit].length <= STANDARD_ROOM - BLOCK)
+	if (!replay->has_long)
+		fit = n;
+	while (fit < n && is_short(frame[fit].length))
 		fit++;
 	fit = fit > 0 ? packet_take_burst(PACKET_STANDARD, burst, fit) : 0;
 	for (uint32_t i = 0; i < fit; i++) {
@@ -186,7 +214,7 @@ static uint32_t send_long(struct replay *replay)
 	if (p == NULL)
 		return 0;
 	p->length = frame->length;
-	memcpy(p->data, replay->store + frame->offset, frame->length);
+	memcpy(p->data, replay->store + (uint64_t)frame->block * BLOCK, frame->length);
 	link_send(replay->app.output[0], p);
 	return 1;
 }
@@ -207,7 +235,7 @@ static void replay_pull(struct app *app)
 	while (room > 0 && !app->ended) {
 		uint32_t left = replay->count - replay->next, want = left < room ? left : room, n;
 
-		if (replay->frame[replay->next].length <= STANDARD_ROOM - BLOCK)
+		if (is_short(replay->frame[replay->next].length))
 			n = send_short(replay, want);
 		else
 			n = send_long(replay);

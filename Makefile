@@ -379,6 +379,7 @@ SOURCES := \
 	src/nicsim/sim_send.c \
 	src/nicsim/sim_transmit.c \
 	src/nicsim/sim_tree.c \
+	src/nicsim/sim_uio.c \
 	src/nicsim/sim_wire.c \
 	src/program/bench/bare.c \
 	src/program/bench/basic.c \
@@ -393,6 +394,7 @@ SOURCES := \
 	src/program/bench/memory.c \
 	src/program/bench/mixed.c \
 	src/program/bench/nic.c \
+	src/program/bench/nicsim.c \
 	src/program/bench/pcap.c \
 	src/program/bench/reload.c \
 	src/program/bench/report.c \

@@ -9,7 +9,7 @@
 
 enum {
 	BUDGET = 64,                    /* frames of a card in one round, of each direction */
-	SCAN_ROUNDS = 64,               /* rounds after which all polled registers are looked at, even when there is work */
+	SCAN_NS = 200000,               /* time after which all polled registers are looked at, when queues are in use */
 	REST_ROUNDS = 256,              /* idle rounds before the model rests */
 	REST_NS = 50000, TRAP_REST_NS = 1000000,
 	POLL_REST_NS = 200000000,       /* idle time before it rests when it polls: a driver that resets the card may wait for 10 us only */
@@ -148,13 +148,28 @@ static void show_counters(struct sim *sim)
 		sim_register_show_counters(&sim->card[i]);
 }
 
+/* Is it time to look at all registers? That takes longer than to find a tail that has moved, for which a driver waits; while no queue
+ * is in use, drivers wait for other things. */
+static bool must_scan(struct sim *sim)
+{
+	static uint64_t scanned_ns;
+	bool in_use = false;
+
+	for (uint32_t i = 0; i < sim->card_count; i++)
+		in_use |= sim->card[i].receive_active + sim->card[i].transmit_active > 0;
+	if (in_use && sim->now_ns - scanned_ns < SCAN_NS)
+		return false;
+	scanned_ns = sim->now_ns;
+	return true;
+}
+
 bool sim_step(struct sim *sim)
 {
-	static uint32_t rounds;
-	bool found = false, scan = sim->idle_loops > 0 || ++rounds % SCAN_ROUNDS == 0;
+	bool found = false, scan;
 
 	clock_update();
 	sim->now_ns = clock_now();
+	scan = must_scan(sim);
 	if (sim->mode != SIM_POLL)
 		found = sim_mailbox_step(sim);
 	for (uint32_t i = 0; i < sim->card_count; i++)

@@ -2,6 +2,7 @@
 #include "nicsim/sim_child.h"
 
 #include "nicsim/sim_mailbox.h"
+#include "nicsim/sim_uio.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -48,21 +49,21 @@ void sim_child_print(const struct sim *sim, const char *library, FILE *out)
 }
 
 /* In the child: the tree where programs that know no other place look. */
-static bool mount_tree(const struct sim *sim)
+static bool mount_tree(const struct sim *sim, enum sim_mounts mounts)
 {
 	char path[300];
 
 	snprintf(path, sizeof(path), "%s/bus/pci/devices", sim->root);
 	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-		mount(path, "/sys/bus/pci/devices", NULL, MS_BIND, NULL) == 0;
+		mount(path, "/sys/bus/pci/devices", NULL, MS_BIND, NULL) == 0 && (mounts != SIM_MOUNT_UIO || sim_uio_mount(sim));
 }
 
-static _Noreturn void run(const struct sim *sim, char **command, const char *library, bool mounts)
+static _Noreturn void run(const struct sim *sim, char **command, const char *library, enum sim_mounts mounts)
 {
 	char path[600];
 
-	if (mounts && !mount_tree(sim)) {
-		fprintf(stderr, "nf nicsim: cannot mount the tree over /sys/bus/pci/devices: %s\n", strerror(errno));
+	if (mounts != SIM_MOUNT_NOTHING && !mount_tree(sim, mounts)) {
+		fprintf(stderr, "nf nicsim: cannot mount the tree where programs look: %s\n", strerror(errno));
 		_exit(126);
 	}
 	setenv("NF_SYSFS", sim->root, 1);
@@ -77,7 +78,7 @@ static _Noreturn void run(const struct sim *sim, char **command, const char *lib
 	_exit(127);
 }
 
-int sim_child_start(const struct sim *sim, char **command, const char *library, bool mounts)
+int sim_child_start(const struct sim *sim, char **command, const char *library, enum sim_mounts mounts)
 {
 	pid_t pid;
 

@@ -66,6 +66,7 @@ static const struct program_option nicsim_options[] = {
 	{ "--strict", NULL, "Notes are violations, too." },
 	{ "--tell", "COMMAND", "Give a command to the cards of --root, which another nf nicsim simulates; print the answer." },
 	{ "--traffic", "LIST", "What generators send: rate=N, count=N, size=N or size=N-N, flows=N, vlan=TCI, dst=MAC, ipv6, tcp." },
+	{ "--uio", NULL, "As --mount, and the cards seem to be uio_pci_generic's, with nodes in /dev: for DPDK (--iova-mode=pa)." },
 	{ "--wire", "LIST", "What is plugged into each card, the last one into the rest: joined (with its neighbour), generator, none, "
 		"or captures IN:OUT; default joined, a card without a neighbour none." },
 	{ NULL, NULL, NULL },

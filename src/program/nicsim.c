@@ -3,6 +3,7 @@
 
 #include "nicsim/sim_child.h"
 #include "nicsim/sim_control.h"
+#include "nicsim/sim_uio.h"
 #include "nicsim/sim_wire.h"
 
 #include <signal.h>
@@ -130,6 +131,8 @@ static int begin(const struct options *options, char *library, size_t size)
 		code = sim_child_library(library, size);
 	if (code == 0)
 		code = sim_begin(&sim, options_value(options, "--root"), cards);
+	if (code == 0 && options_has(options, "--uio"))
+		code = sim_uio_add(&sim);
 	if (code == 0)
 		code = begin_wires(value_or(options, "--wire", ""), &traffic);
 	if (code == 0)
@@ -157,7 +160,8 @@ static int start(const struct options *options, const char *library)
 		fflush(stdout);
 		return 0;
 	}
-	child = sim_child_start(&sim, options->rest, sim.mode == SIM_POLL ? NULL : library, options_has(options, "--mount"));
+	child = sim_child_start(&sim, options->rest, sim.mode == SIM_POLL ? NULL : library, options_has(options, "--uio") ? SIM_MOUNT_UIO :
+		options_has(options, "--mount") ? SIM_MOUNT_TREE : SIM_MOUNT_NOTHING);
 	return child < 0 ? child : 0;
 }
 

@@ -200,4 +200,15 @@ function TestNicsim:testMountsItsTreeWherePeopleLook()
   lu.assertEquals(text, "0x10fb\n")
 end
 
+-- The cards are uio_pci_generic's, and have nodes: what DPDK looks at.
+function TestNicsim:testLooksLikeUioPciGeneric()
+  local text, code = support.run(([['%s' nicsim --uio --mode poll -- sh -c '
+    for i in 0 1; do a=/sys/class/uio/uio$i/device; head -c 2 $a/config | od -An -tx1; ls $a/uio; basename $(readlink $a/driver)
+    test -p /dev/uio$i && echo node; done; echo x >/dev/null; grep -c hugetlbfs /proc/mounts >/dev/null && ls -d /dev/hugepages /dev/shm'
+    2>/dev/null; ls /dev/uio0 /sys/class/uio/uio0 2>/dev/null]]):gsub("\n%s*2>", " 2>"):format(support.nf))
+  lu.assertEquals(code, 2, text)
+  lu.assertEquals(text, (" 86 80\nuio%d\nuio_pci_generic\nnode\n"):format(0) .. (" 86 80\nuio%d\nuio_pci_generic\nnode\n"):format(1) ..
+    "/dev/hugepages\n/dev/shm\n")
+end
+
 os.exit(lu.LuaUnit.run())

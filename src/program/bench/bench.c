@@ -20,6 +20,7 @@ enum { RUNS = 5, RUN_MOST = 60 };       /* runs of a case; seconds that a run ma
 	X(link) \
 	X(memory) \
 	X(nic) \
+	X(nicsim) \
 	X(pcap) \
 	X(reload) \
 	X(table) \

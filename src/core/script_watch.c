@@ -26,13 +26,14 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { PATIENCE = 10, STUCK = 100, LATE = 100, RANGES = 256, WATCH_SIGNAL = SIGVTALRM };
+enum { PATIENCE = 20, STUCK = 100, LATE = 100, RANGES = 256, WATCH_SIGNAL = SIGVTALRM };
 /* The first calls of an app meet memory that nobody has touched, and LuaJIT compiles what they do: they may take longer. */
 enum { WARM_CALLS = 1000, WARM_NS = 20000000 };
 /* A virtual machine that stood still for some milliseconds finds them in the time of whoever ran: what a call has used between two
- * ticks counts as one tick at most, and it is ended at twice its budget. (A processor that waits for another one, which does not
- * run, to take note of a changed mapping spends that time, too.) */
-enum { PERIOD_MOST_NS = 1000000, TOLERANCE = 2 };
+ * ticks counts as one tick at most, and it is ended at ten times its budget: a healthy app that is dropped does more harm than a sick
+ * one that holds up ten milliseconds, once. (A processor that waits for another one, which does not run, to take note of a changed
+ * mapping spends that time, too.) */
+enum { PERIOD_MOST_NS = 1000000, TOLERANCE = 10 };
 static uint64_t period_ns;
 
 /* The executable parts of all loaded objects; those of the binary itself come first. */

@@ -242,6 +242,7 @@ SOURCES := \
 	src/core/engine_wiring.c \
 	src/core/error.c \
 	src/core/filter.c \
+	src/core/filter_child.c \
 	src/core/filter_compile.c \
 	src/core/graph.c \
 	src/core/graph_check.c \
@@ -269,6 +270,7 @@ SOURCES := \
 	src/core/namespace.c \
 	src/core/netdev.c \
 	src/core/netlink.c \
+	src/core/netlink_xdp.c \
 	src/core/notify.c \
 	src/core/offload.c \
 	src/core/packet.c \

@@ -31,6 +31,34 @@ static bool is_opened_anew(const char *key)
 	return strncmp(key, "read:", 5) == 0;
 }
 
+static bool is_same_file(const char *one, const char *other)
+{
+	struct stat a, b;
+
+	return strcmp(one, other) == 0 ||
+		(stat(one, &a) == 0 && stat(other, &b) == 0 && S_ISREG(a.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+}
+
+/* A file that one app writes and another one reads: what that reads would be whatever has been written when it looks. */
+static void check_other_end(const struct resources *resources, const char *key)
+{
+	bool reads = strncmp(key, "read:", 5) == 0;
+	const char *path = strchr(key, ':') + 1;
+
+	if (!reads && strncmp(key, "write:", 6) != 0)
+		return;
+	for (uint32_t i = 0; i < resources->count; i++) {
+		const struct resource *end = &resources->list[i];
+
+		if (strncmp(end->key, reads ? "write:" : "read:", reads ? 6 : 5) != 0 ||
+			!is_same_file(path, strchr(end->key, ':') + 1))
+			continue;
+		errors_add(resources->errors, "app '%s': it would %s %s, which app '%s' %s", resources->app->name,
+			reads ? "read" : "write", path, end->app->name, reads ? "writes" : "reads");
+		return;
+	}
+}
+
 void resources_add(struct resources *resources, const char *format, ...)
 {
 	char key[RESOURCE_KEY];
@@ -57,6 +85,7 @@ void resources_add(struct resources *resources, const char *format, ...)
 				resources->app->name, key, same->app->name);
 		return;
 	}
+	check_other_end(resources, key);
 	list = realloc(resources->list, (resources->count + 1) * sizeof(*list));
 	if (list != NULL)
 		resources->list = list;
@@ -71,6 +100,7 @@ void resources_add(struct resources *resources, const char *format, ...)
 
 /* Whether resource_file made the file: the supervisor looks right after class->open. */
 static bool file_created;
+static bool was_given;
 
 int resource_file(const struct app *app, const char *key)
 {
@@ -148,6 +178,7 @@ int resource_find_open(struct resources *resources, const char *key)
 		if (resource->app->class->open == NULL)
 			return nf_fail(EINVAL, "app '%s': %s opens nothing", resource->app->name, resource->app->class->name);
 		file_created = false;
+		was_given = resource->given;
 		fd = resource->app->class->open(resource->app, key);
 		if (fd < 0)
 			return fd;
@@ -158,6 +189,11 @@ int resource_find_open(struct resources *resources, const char *key)
 			*resource->holders = 1;
 	}
 	return resource->fd;
+}
+
+bool resource_was_given(void)
+{
+	return was_given;
 }
 
 /* A file that is read is opened anew for each reader through /proc, so that each has its own position. */

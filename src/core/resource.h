@@ -73,5 +73,9 @@ int resources_adopt(struct resources *resources) __attribute__((warn_unused_resu
  * when the worker at the other end has died, and must wake its successor. */
 void resources_carry(struct resources *resources, const struct resources *old);
 
+/* Asked by a class->open: was the resource given to a worker before, which asks again, as it has lost it or wants another one? Then
+ * opening it does not decide about a start or a reload. */
+bool resource_was_given(void);
+
 /* Close all; with `undo` also remove the files that were created. */
 void resources_fini(struct resources *resources, bool undo);

@@ -338,6 +338,13 @@ function TestCheck:testTwoAppsWithOneFile()
     { "app 'c': write:DIR/o.pcap is used by app 'a' already; only one app can have it" })
 end
 
+function TestCheck:testAFileThatIsReadAndWritten()
+  refuse_graph([[r = { "pcap.reader", file = "o.pcap" }, w = { "pcap.writer", file = "./o.pcap" }]], '"r -> w"',
+    { "app 'w': it would write DIR/o.pcap, which app 'r' reads" })
+  refuse_graph([[a = { "pcap.writer", file = "o.pcap" }, b = { "pcap.reader", file = "o.pcap" }]], '"b -> a"',
+    { "app 'b': it would read DIR/o.pcap, which app 'a' writes" })
+end
+
 function TestCheck:testUsage()
   local output, code = support.run(nf .. " check")
   lu.assertEquals(code, 2)

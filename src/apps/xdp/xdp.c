@@ -148,7 +148,7 @@ static void xdp_tick(struct app *app)
 		xdp_life_call(xdp, xdp_port_kick_send(xdp->port));
 	}
 	/* What is left of a GSO frame goes on, also when nothing comes behind it. */
-	if (xdp->pending != NULL && xdp->port != NULL)
+	if (xdp->pending != NULL && xdp->port != NULL && !xdp->replacing)
 		xdp_send_waiting(xdp);
 }
 
@@ -183,7 +183,7 @@ static void xdp_pull(struct app *app)
 	struct packet *burst[BURST];
 	uint32_t n;
 
-	if (app->output[0] == NULL || xdp->port == NULL || !xdp->receive)
+	if (app->output[0] == NULL || xdp->port == NULL || !xdp->receive || !xdp->port->note.receive)
 		return;
 	xdp_port_post(xdp->port);
 	n = xdp_port_receive(xdp->port, burst, app_pull_room(app));
@@ -197,6 +197,8 @@ static void xdp_push(struct app *app)
 {
 	struct xdp *xdp = (struct xdp *)app;
 
+	if (xdp->replacing)
+		return;                 /* for a moment */
 	if (xdp->port != NULL)
 		xdp_send_waiting(xdp);
 	else

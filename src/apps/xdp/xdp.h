@@ -41,6 +41,8 @@ struct xdp_note {
 	uint64_t base, bytes;           /* the packet memory that is registered: UMEM */
 	uint64_t mode;                  /* enum xdp_mode that was got */
 	uint64_t fill;                  /* buffers to post, at most */
+	/* What it was made for; an app that wants something else replaces it. */
+	uint32_t rx_ring, tx_ring, busy_poll, receive;
 };
 
 struct xdp_port;
@@ -52,6 +54,7 @@ struct xdp_opening {
 	struct xdp_port *dead;          /* to be closed first; then the packet thread takes back what the kernel had */
 	struct xdp_port *spent;         /* without packets: to be freed */
 	struct xdp_port *made;          /* the result; NULL: it failed */
+	bool replaces;                  /* `dead` is closed for one with other settings, not because its interface is gone */
 };
 
 struct xdp {
@@ -63,6 +66,8 @@ struct xdp {
 	struct xdp_port *port;          /* NULL while it is not open */
 	struct xdp_opening opening;
 	uint64_t retry_at, retry_ns, look_at;
+	bool replacing;                 /* the port has other settings than these: what is to be sent waits for the next one */
+	uint64_t replace_at;            /* at the latest */
 	struct xdp *running_next;       /* in the packet thread's list of instances that run */
 
 	struct packet *pending;         /* a GSO packet that is being cut: held */
@@ -102,8 +107,9 @@ void xdp_close(const struct app *app, const char *key, int fd);
 /* xdp_program.c, in the interface's namespace. The program of an interface, one for all queues.
  *   gives: the descriptor of its bpf_link; fails: -errno with nf_error() */
 int xdp_program_attach(const struct xdp *xdp, uint32_t ifindex) __attribute__((warn_unused_result));
-/* Put the app's filter in the place of what runs. fails: -errno with nf_error(): that runs on */
-int xdp_program_update(const struct xdp *xdp, int link) __attribute__((warn_unused_result));
+/* Put the app's filter in the place of what runs; in another mode, attach it anew: `link` is then a descriptor of the new bpf_link.
+ *   fails: -errno with nf_error(): that runs on, or, in another mode, nothing runs until the next call attaches it */
+int xdp_program_update(const struct xdp *xdp, int link, uint32_t ifindex) __attribute__((warn_unused_result));
 /* Enter the socket of a queue. fails: -errno with nf_error() */
 int xdp_program_enter(const struct xdp *xdp, int socket) __attribute__((warn_unused_result));
 /* Nobody has it open any more. */

@@ -2,7 +2,8 @@
  * See xdp.h.
  *
  *      open --(ENXIO)--> lost --(job: close)--> packets taken back --(job: open)--> open
- *                                                        ^----(fails: wait)----' */
+ *                         ^                              ^----(fails: wait)----'
+ *      open --(a reload wants other rings, polling or a mode that its socket cannot)--> replacing: sends what it has taken */
 #include "apps/xdp/xdp.h"
 #include "apps/xdp/xdp_port.h"
 
@@ -10,7 +11,8 @@
 
 enum {
 	RETRY_FIRST_NS = 50000000,      /* an interface that is made anew is used at once, ... */
-	RETRY_MOST_NS = 2000000000      /* ... one that stays away costs an attempt each two seconds */
+	RETRY_MOST_NS = 2000000000,     /* ... one that stays away costs an attempt each two seconds */
+	REPLACE_NS = 10000000           /* a socket that is replaced has so long to send what it was given */
 };
 
 /* Open it, not in the packet thread: the program first, which an interface that was made anew has lost. */
@@ -36,14 +38,19 @@ static void open_again(struct job *job)
 	if (opening->spent != NULL)
 		xdp_port_put(opening->spent);
 	opening->spent = NULL;
-	if (opening->dead != NULL) {
+	if (opening->dead != NULL && !opening->replaces)
 		log_warn("app '%s': its interface '%s' is gone; trying to open it again", opening->xdp->app.name,
 			opening->xdp->interface);
+	if (opening->dead != NULL)
 		xdp_port_close(opening->dead);
+	if (open_port(opening->xdp, &opening->made) == 0) {
+		if (!opening->replaces)
+			log_warn("app '%s': queue %u of '%s' is open again", opening->xdp->app.name, opening->xdp->queue,
+				opening->xdp->interface);
+	} else if (opening->replaces) {
+		log_warn("%s; trying again", nf_error());
 	}
-	if (open_port(opening->xdp, &opening->made) == 0)
-		log_warn("app '%s': queue %u of '%s' is open again", opening->xdp->app.name, opening->xdp->queue,
-			opening->xdp->interface);
+	opening->replaces = false;
 }
 
 /* Of this worker, packet thread: the instances that run, and ports that a reload has taken out of the graph. To close a socket takes
@@ -132,8 +139,11 @@ void xdp_life_commit(struct app *app, struct app *old)
 		xdp->port = NULL;
 		go_down(xdp);
 	}
-	if (xdp->port != NULL)
+	if (xdp->port != NULL) {
 		xdp->port->user = app;
+		xdp->replacing = !xdp_port_fits(xdp->port, xdp);
+		xdp->replace_at = clock_now() + REPLACE_NS;
+	}
 	if (before == NULL)
 		return;
 	xdp->pending = before->pending;
@@ -179,16 +189,34 @@ void xdp_life_retire(struct app *app)
 		xdp_port_put(xdp->port);
 }
 
-/* The interface is gone. What the kernel has of packets is ours again when the socket is closed, which the job does. */
-void xdp_life_lose(struct xdp *xdp)
+/* Let the job close the socket, when what the kernel has of packets is ours again, and open another one. */
+static void give_up(struct xdp *xdp)
 {
 	xdp->app.sent += xdp_port_complete(xdp->port);
-	xdp->app.counter[XDP_COUNT_LOST]++;
 	xdp->port->lost = true;
 	xdp->opening.dead = xdp->port;
 	xdp->port = NULL;
 	go_down(xdp);
 	xdp->retry_at = clock_now();
+}
+
+void xdp_life_lose(struct xdp *xdp)
+{
+	xdp->app.counter[XDP_COUNT_LOST]++;
+	xdp->replacing = false;
+	give_up(xdp);
+}
+
+/* A queue has one socket at a time: this one goes before the next one comes. In between its frames are the kernel's. */
+static void replace(struct xdp *xdp)
+{
+	xdp->app.sent += xdp_port_complete(xdp->port);
+	if (xdp->port->sending.count > 0 && clock_now() < xdp->replace_at) {
+		xdp_life_call(xdp, xdp_port_kick_send(xdp->port));
+		return;
+	}
+	xdp->opening.replaces = true;
+	give_up(xdp);
 }
 
 bool xdp_life_call(struct xdp *xdp, int code)
@@ -208,6 +236,7 @@ static void reopen(struct xdp *xdp)
 	struct xdp_opening *opening = &xdp->opening;
 
 	if (job_finished(&opening->job)) {
+		xdp->replacing = false;
 		bury(xdp);
 		if (opening->made != NULL) {
 			xdp->port = opening->made;
@@ -228,6 +257,8 @@ void xdp_life_tick(struct xdp *xdp)
 {
 	if (xdp == running && leaving != NULL)
 		clear_leaving(xdp, false);
+	if (xdp->replacing && xdp->port != NULL)
+		replace(xdp);
 	if (xdp->app.down)
 		reopen(xdp);
 }

@@ -35,6 +35,7 @@ struct opening {
 	const struct xdp *xdp;
 	bool program;                   /* the program's link is asked for, not a socket */
 	bool idle;                      /* only wait until nobody has the queue */
+	int link;                       /* of the program that runs, when it is to be changed */
 };
 
 /* The longest run of packet memory that belongs to the app's worker, without other memory in it. */
@@ -205,7 +206,7 @@ static bool is_veth(const char *interface)
 static void tell(const struct xdp *xdp, const struct xdp_note *note)
 {
 	log_info("app '%s': queue %u of '%s' in mode %s", xdp->app.name, xdp->queue, xdp->interface, xdp_mode_names[note->mode]);
-	if (xdp->queue == 0 && xdp->receive && is_veth(xdp->interface))
+	if (xdp->queue == 0 && xdp->receive && !resource_was_given() && is_veth(xdp->interface))
 		log_warn("app '%s': '%s' is a veth: frames of its peer come with unfinished checksums, which XDP cannot tell, "
 			"unless the peer finishes them: ethtool -K PEER tx off tso off gso off txvlan off", xdp->app.name,
 			xdp->interface);
@@ -222,6 +223,10 @@ static int open_socket(const struct xdp *xdp, uint32_t ifindex)
 			": run as root, or with the capability CAP_NET_RAW" :
 			errno == EAFNOSUPPORT ? ": this kernel has none" : "");
 	find_memory(xdp, &note, &huge);
+	note.rx_ring = xdp->rx_ring;
+	note.tx_ring = xdp->tx_ring;
+	note.busy_poll = xdp->busy_poll;
+	note.receive = xdp->receive;
 	code = register_memory(xdp, fd, &note);
 	if (code == 0)
 		code = set_busy_poll(xdp, fd);
@@ -237,6 +242,72 @@ static int open_socket(const struct xdp *xdp, uint32_t ifindex)
 	}
 	tell(xdp, &note);
 	return fd;
+}
+
+/* The settings of the sockets that were opened last, by their keys. One for each queue that was ever used. */
+struct settings {
+	struct settings *next;
+	char *key;
+	uint32_t mode, rx_ring, tx_ring, busy_poll;
+};
+static struct settings *settings;
+
+static struct settings *find_settings(const char *key)
+{
+	struct settings *s = settings;
+
+	while (s != NULL && strcmp(s->key, key) != 0)
+		s = s->next;
+	return s;
+}
+
+static void keep_settings(const struct xdp *xdp, const char *key)
+{
+	struct settings *s = find_settings(key);
+
+	if (s == NULL) {
+		s = calloc(1, sizeof(*s));
+		if (s == NULL || (s->key = strdup(key)) == NULL) {
+			free(s);        /* then there is nothing to go back to */
+			return;
+		}
+		s->next = settings;
+		settings = s;
+	}
+	s->mode = xdp->mode;
+	s->rx_ring = xdp->rx_ring;
+	s->tx_ring = xdp->tx_ring;
+	s->busy_poll = xdp->busy_poll;
+}
+
+/* A running app gets, when a socket as it wants it cannot be had, one like the one that it had. */
+static int open_queue(const struct xdp *xdp, uint32_t ifindex)
+{
+	struct xdp before = *xdp;
+	const struct settings *s;
+	char key[RESOURCE_KEY], text[ERROR_TEXT];
+	int fd = open_socket(xdp, ifindex), code;
+
+	xdp_socket_key(xdp, key, sizeof(key));
+	if (fd >= 0) {
+		keep_settings(xdp, key);
+		return fd;
+	}
+	code = fd;
+	snprintf(text, sizeof(text), "%s", nf_error());
+	s = resource_was_given() ? find_settings(key) : NULL;
+	if (s != NULL && (s->mode != xdp->mode || s->rx_ring != xdp->rx_ring || s->tx_ring != xdp->tx_ring ||
+		s->busy_poll != xdp->busy_poll)) {
+		before.mode = s->mode;
+		before.rx_ring = s->rx_ring;
+		before.tx_ring = s->tx_ring;
+		before.busy_poll = s->busy_poll;
+		fd = open_socket(&before, ifindex);
+		if (fd >= 0)
+			log_error("%s; it goes on with mode \"%s\", rx_ring %u, tx_ring %u and busy_poll %u, as before", text,
+				xdp_mode_names[s->mode], s->rx_ring, s->tx_ring, s->busy_poll);
+	}
+	return fd >= 0 ? fd : nf_fail(-code, "%s", text);
 }
 
 /* Wait until the kernel has given a queue back, whose socket is closed already: a card writes to packets until then. A socket with a
@@ -277,7 +348,16 @@ static int open_here(void *context)
 	if (ifindex == 0)
 		return nf_fail(ENODEV, "app '%s': there is no interface '%s'%s%s", xdp->app.name, xdp->interface,
 			xdp->namespace != NULL ? " in the network namespace " : "", xdp->namespace != NULL ? xdp->namespace : "");
-	return opening->program ? xdp_program_attach(xdp, ifindex) : open_socket(xdp, ifindex);
+	return opening->program ? xdp_program_attach(xdp, ifindex) : open_queue(xdp, ifindex);
+}
+
+/* In the interface's namespace, too. One that is gone has nothing to be changed. */
+static int adopt_here(void *context)
+{
+	const struct opening *opening = context;
+	uint32_t ifindex = if_nametoindex(opening->xdp->interface);
+
+	return ifindex == 0 ? 0 : xdp_program_update(opening->xdp, opening->link, ifindex);
 }
 
 int xdp_open(const struct app *app, const char *key)
@@ -301,7 +381,9 @@ bool xdp_is_open(const struct app *app, const char *key, int fd)
 
 int xdp_adopt(const struct app *app, const char *key, int fd)
 {
-	return strncmp(key, "xdp:", 4) == 0 ? xdp_program_update((const struct xdp *)app, fd) : 0;
+	struct opening opening = { .xdp = (const struct xdp *)app, .link = fd };
+
+	return strncmp(key, "xdp:", 4) == 0 ? namespace_run(app->name, opening.xdp->namespace, adopt_here, &opening) : 0;
 }
 
 int xdp_quiesce(const struct app *app, const char *key, int fd)

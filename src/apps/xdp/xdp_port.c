@@ -130,6 +130,32 @@ static void port_free(struct xdp_port *port)
 	free(port);
 }
 
+/* What the supervisor says of the socket. It was made by the same binary, but not necessarily with the settings that are asked for. */
+static int read_note(int fd, const struct xdp_ring_offset *offset, struct xdp_note *note)
+{
+	struct xdp_ring ring = { 0 };
+	int code = map_ring(&ring, fd, offset, sizeof(*note) / sizeof(uint64_t), sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING);
+
+	if (code < 0)
+		return code;
+	memcpy(note, ring.slot, sizeof(*note));
+	unmap_ring(&ring);
+	return 0;
+}
+
+static int map_rings(struct xdp_port *port, const struct xdp_mmap_offsets *at)
+{
+	const struct xdp_note *note = &port->note;
+	int fd = port->fd, code;
+
+	code = map_ring(&port->fill, fd, &at->fr, note->rx_ring * 2, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING);
+	if (code == 0)
+		code = map_ring(&port->completion, fd, &at->cr, note->tx_ring, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING);
+	if (code == 0 && note->receive)
+		code = map_ring(&port->rx, fd, &at->rx, note->rx_ring, sizeof(struct xdp_desc), XDP_PGOFF_RX_RING);
+	return code < 0 ? code : map_ring(&port->tx, fd, &at->tx, note->tx_ring, sizeof(struct xdp_desc), XDP_PGOFF_TX_RING);
+}
+
 /* Take a socket's descriptor, map its rings. fails: NULL with nf_error(); fd is closed */
 static struct xdp_port *port_new(const struct xdp *xdp, int fd)
 {
@@ -147,26 +173,17 @@ static struct xdp_port *port_new(const struct xdp *xdp, int fd)
 		return NULL;
 	}
 	port->fd = fd;
-	port->rx_slots = xdp->rx_ring;
-	port->tx_slots = xdp->tx_ring;
-	port->busy_poll = xdp->busy_poll;
-	port->receive = xdp->receive;
 	if (getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &at, &size) != 0)
 		code = nf_fail(errno, "the rings of an XDP socket cannot be found: %s", strerror(errno));
 	if (code == 0)
-		code = map_ring(&port->fill, fd, &at.fr, xdp->rx_ring * 2, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING);
+		code = read_note(fd, &at.fr, &port->note);
 	if (code == 0)
-		code = map_ring(&port->completion, fd, &at.cr, xdp->tx_ring, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING);
-	if (code == 0 && xdp->receive)
-		code = map_ring(&port->rx, fd, &at.rx, xdp->rx_ring, sizeof(struct xdp_desc), XDP_PGOFF_RX_RING);
+		code = map_rings(port, &at);
 	if (code == 0)
-		code = map_ring(&port->tx, fd, &at.tx, xdp->tx_ring, sizeof(struct xdp_desc), XDP_PGOFF_TX_RING);
+		code = away_init(&port->posted, port->note.rx_ring * 2);
 	if (code == 0)
-		code = away_init(&port->posted, xdp->rx_ring * 2);
-	if (code == 0)
-		code = away_init(&port->sending, xdp->tx_ring);
+		code = away_init(&port->sending, port->note.tx_ring);
 	if (code == 0) {
-		memcpy(&port->note, port->fill.slot, sizeof(port->note));
 		port->older = ports;
 		ports = port;
 		return port;
@@ -202,11 +219,6 @@ static int get(const struct xdp *xdp, struct xdp_port **found)
 		port = fd >= 0 ? port_new(xdp, fd) : NULL;
 		if (port == NULL)
 			return fd < 0 ? fd : -ENOMEM;
-	} else if (port->rx_slots != xdp->rx_ring || port->tx_slots != xdp->tx_ring || port->busy_poll != xdp->busy_poll ||
-		port->receive != xdp->receive) {
-		return nf_fail(EINVAL, "app '%s': rx_ring, tx_ring, busy_poll and receive of queue %u of '%s' cannot change while it "
-			"runs; take the app out with one reload, bring it back with the next", xdp->app.name, xdp->queue,
-			xdp->interface);
 	}
 	port->instances++;
 	*found = port;
@@ -245,16 +257,27 @@ void xdp_port_close(struct xdp_port *port)
 		return;
 	}
 	/* A ring that is mapped keeps the socket. */
-	unmap_ring(&port->rx);
 	unmap_ring(&port->tx);
 	unmap_ring(&port->fill);
 	unmap_ring(&port->completion);
+	if (port->rx.map != NULL)
+		port->missed = __atomic_load_n(port->rx.producer, __ATOMIC_ACQUIRE) - port->rx.mine;
+	unmap_ring(&port->rx);
 	close(port->fd);
 	/* The kernel stops a card some time after that. Nothing tells when, but for the queue's being free, which takes a socket. */
 	if (port->note.mode == XDP_ZERO_COPY)
 		nanosleep(&linger, NULL);
 	port->fd = -1;
 	__atomic_store_n(&port->closed, 1, __ATOMIC_RELEASE);
+}
+
+bool xdp_port_fits(const struct xdp_port *port, const struct xdp *xdp)
+{
+	const struct xdp_note *note = &port->note;
+
+	return note->rx_ring == xdp->rx_ring && note->tx_ring == xdp->tx_ring && note->busy_poll == xdp->busy_poll &&
+		note->receive == xdp->receive &&
+		(xdp->mode == XDP_AUTO || (xdp->mode == XDP_ZERO_COPY) == (note->mode == XDP_ZERO_COPY));
 }
 
 bool xdp_port_is_closed(const struct xdp_port *port)
@@ -273,6 +296,7 @@ void xdp_port_clear(struct xdp_port *port, struct app *app, uint32_t reason)
 	memset(port->posted.slot, 0, ((size_t)port->posted.mask + 1) * sizeof(*port->posted.slot));
 	memset(port->sending.slot, 0, ((size_t)port->sending.mask + 1) * sizeof(*port->sending.slot));
 	port->posted.count = port->sending.count = 0;
+	app->lost_outside += port->missed;
 	__atomic_store_n(&port->emptied, 1, __ATOMIC_RELEASE);
 }
 
@@ -406,14 +430,14 @@ bool xdp_port_unsent(const struct xdp_port *port)
 
 int xdp_port_kick_send(struct xdp_port *port)
 {
-	if (!(__atomic_load_n(port->tx.flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP) && port->busy_poll == 0)
+	if (!(__atomic_load_n(port->tx.flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP) && port->note.busy_poll == 0)
 		return 0;
 	return sendto(port->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 ? -errno : 1;
 }
 
 int xdp_port_kick_receive(struct xdp_port *port)
 {
-	if (!(__atomic_load_n(port->fill.flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP) && port->busy_poll == 0)
+	if (!(__atomic_load_n(port->fill.flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP) && port->note.busy_poll == 0)
 		return 0;
 	return recvfrom(port->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0 ? -errno : 1;
 }

@@ -31,23 +31,24 @@ struct xdp_port {
 	struct xdp_port *older;         /* in the list of this process's ports */
 	char *key;
 	struct app *user;               /* the instance that has it; packet thread */
-	bool lost;                      /* the interface is gone; packet thread */
+	bool lost;                      /* the interface is gone, or another port takes its place; packet thread */
 	uint32_t instances;             /* that know of it; under the lock of all ports */
 	int fd;                         /* -1: closed, the kernel has nothing any more */
 	uint32_t closing, closed;       /* somebody closes it, has closed it; atomic */
 	uint32_t emptied;               /* what the kernel had was taken back after that; atomic */
 	struct xdp_port *leaves_next;   /* in the packet thread's list of those that leave */
 	struct xdp_note note;
-	uint32_t rx_slots, tx_slots, busy_poll;
-	bool receive;
+	uint32_t missed;                /* frames that lay in the receive ring when it was closed */
 	struct xdp_ring rx, tx, fill, completion;
 	struct xdp_away posted, sending;
 	struct xdp_statistics seen;
 };
 
-/* The port of a key in this process, or a new one whose socket the supervisor opens. Not the packet thread.
- *   fails: -EINVAL with nf_error(): it is there with other rings than the app wants; -errno: it cannot be opened, now */
+/* The port of a key in this process, which may have other settings than the app wants, or a new one whose socket the supervisor
+ * opens. Not the packet thread. fails: -errno with nf_error(): it cannot be opened, now */
 int xdp_port_get(const struct xdp *xdp, struct xdp_port **port) __attribute__((warn_unused_result));
+/* Does it have the rings, the polling and the mode that the app wants? */
+bool xdp_port_fits(const struct xdp_port *port, const struct xdp *xdp);
 /* One instance less needs it: with the last one it is closed, and freed when it is empty. Not the packet thread. */
 void xdp_port_put(struct xdp_port *port);
 
@@ -55,8 +56,8 @@ void xdp_port_put(struct xdp_port *port);
  *   cost: waits for other processors: ten milliseconds and more */
 void xdp_port_close(struct xdp_port *port);
 bool xdp_port_is_closed(const struct xdp_port *port);
-/* Then all packets go back: the posted ones to the free packets, those that were being sent dropped by `app` under `reason`. Packet
- * thread. */
+/* Then all packets go back: the posted ones to the free packets, those that were being sent dropped by `app` under `reason`; frames
+ * that nobody had fetched are lost outside. Packet thread. */
 void xdp_port_clear(struct xdp_port *port, struct app *app, uint32_t reason);
 
 /* Give the kernel buffers to receive into, as many as it is to have. */

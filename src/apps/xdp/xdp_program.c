@@ -4,9 +4,11 @@
  * source: bpf(2), Linux Documentation/bpf/libbpf/ and networking/af_xdp.rst */
 #include "apps/xdp/xdp.h"
 #include "apps/xdp/xdp_emit.h"
+#include "core/netlink.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@ struct program {
 	uint32_t mode;
 	int map;
 	bool generic;
+	bool detached;                  /* by us, as it was to be attached in another mode */
 };
 static struct program *programs;
 
@@ -90,6 +93,7 @@ static void keep(struct program *p, const struct xdp *xdp, bool generic)
 	p->filter = xdp->filter != NULL ? strdup(xdp->filter) : NULL;
 	p->mode = xdp->mode;
 	p->generic = generic;
+	p->detached = false;
 }
 
 static int fail_attach(const struct xdp *xdp, uint32_t ifindex, int error, bool generic)
@@ -141,17 +145,51 @@ int xdp_program_attach(const struct xdp *xdp, uint32_t ifindex)
 	return link;
 }
 
-int xdp_program_update(const struct xdp *xdp, int link)
+/* Does the mode that an app wants take another way of attaching? */
+static bool is_elsewhere(const struct xdp *xdp, const struct program *p)
+{
+	if (xdp->mode == p->mode)
+		return false;
+	return xdp->mode == XDP_GENERIC ? !p->generic : p->generic;
+}
+
+/* An interface has one program, in one mode: it goes before the other one comes. The descriptor of the old link becomes one of the
+ * new link; whoever has other descriptors of the old one has a link to nothing. */
+static int attach_anew(const struct xdp *xdp, struct program *p, int link, uint32_t ifindex)
+{
+	int fresh, code;
+
+	code = p->detached ? 0 : bpf_link_detach(link);
+	if (code < 0 && code != -ENOLINK)
+		return nf_fail(-code, "app '%s': the XDP program of '%s' cannot be taken off: %s", xdp->app.name, xdp->interface,
+			strerror(-code));
+	p->detached = true;
+	fresh = xdp_program_attach(xdp, ifindex);
+	if (fresh < 0)
+		return fresh;
+	code = dup3(fresh, link, O_CLOEXEC) < 0 ? nf_fail(errno, "app '%s': no descriptor: %s", xdp->app.name, strerror(errno)) : 0;
+	close(fresh);
+	if (code == 0)
+		log_info("app '%s': XDP on '%s' %s", xdp->app.name, xdp->interface, p->generic ? "in the kernel's generic mode" :
+			"in its driver");
+	return code;
+}
+
+int xdp_program_update(const struct xdp *xdp, int link, uint32_t ifindex)
 {
 	struct program *p = get(xdp);
+	uint64_t features;
 	int program, code;
 
 	if (p == NULL)
 		return -ENOMEM;
-	if (xdp->mode != p->mode)
-		return nf_fail(EBUSY, "app '%s': key 'mode': '%s' cannot go from %s to %s while it runs; take its apps out with "
-			"one reload, bring them back with the next", xdp->app.name, xdp->interface, xdp_mode_names[p->mode],
-			xdp_mode_names[xdp->mode]);
+	if (xdp->mode == XDP_ZERO_COPY && p->mode != XDP_ZERO_COPY && netlink_xdp_features(ifindex, &features) == 0 &&
+		!(features & NETLINK_XDP_ZERO_COPY))
+		return nf_fail(EOPNOTSUPP, "app '%s': key 'mode': the driver of '%s' cannot go without copying (mode \"zero-copy\")",
+			xdp->app.name, xdp->interface);
+	if (p->detached || is_elsewhere(xdp, p))
+		return attach_anew(xdp, p, link, ifindex);
+	p->mode = xdp->mode;
 	if (strcmp(xdp->filter != NULL ? xdp->filter : "", p->filter != NULL ? p->filter : "") == 0)
 		return 0;
 	program = load(xdp, p);

@@ -26,7 +26,8 @@ struct filter {
 
 /* Compile an expression for Ethernet frames; an empty one matches all. Reads files, may ask name servers: supervisor and programs.
  *   gives: 0 and a program; undo: filter_program_free
- *   fails: -EINVAL with nf_error(): libpcap's message and the place in the expression, or that it is longer than FILTER_TEXT */
+ *   fails: -EINVAL with nf_error(): libpcap's message and the place in the expression, or that it is longer than FILTER_TEXT, or
+ *          that libpcap takes too long for it */
 int filter_compile(const char *expression, struct bpf_ops *program) __attribute__((warn_unused_result));
 void filter_program_free(struct bpf_ops *program);
 

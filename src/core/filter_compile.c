@@ -3,6 +3,7 @@
 #include "lib/lib.h"
 
 #include "core/filter.h"
+#include "core/filter_child.h"
 
 #include <ctype.h>
 #include <pcap/pcap.h>
@@ -14,7 +15,7 @@ enum {
 	SNAPLEN = 262144,               /* libpcap's own largest; what a program gives for a frame that matches */
 	DEPTH = 256,                    /* of parentheses and brackets within which a place is looked for */
 	SEARCH_NS = 1000000000,         /* longest search: names in the expression may be asked for again and again */
-	LONG = 4096,                    /* bytes of an expression for which libpcap's optimizer takes seconds, and soon minutes:
+	LONG = 2048,                    /* bytes of an expression for which libpcap's optimizer takes seconds, and soon minutes:
 	                                 * 400 hosts 25 s instead of 4 s without it */
 	BEYOND = 8,                     /* words behind a supposed mistake that are looked at */
 	KERNEL = 0xfffff000             /* from here on an offset asks Linux for something that is not in the frame */
@@ -241,20 +242,17 @@ static int take(const struct bpf_program *made, struct bpf_ops *program)
 	return code;
 }
 
-int filter_compile(const char *expression, struct bpf_ops *program)
+int filter_compile_here(const char *expression, struct bpf_ops *program)
 {
-	size_t length = strlen(expression);
 	struct bpf_program made;
 	pcap_t *pcap;
 	int code;
 
 	*program = (struct bpf_ops){ 0 };
-	if (length > FILTER_TEXT)
-		return nf_fail(EINVAL, "the expression is too long: %zu bytes, %d are accepted", length, FILTER_TEXT);
 	pcap = pcap_open_dead(DLT_EN10MB, SNAPLEN);
 	if (pcap == NULL)
 		return nf_fail(ENOMEM, "no memory for libpcap");
-	if (pcap_compile(pcap, &made, expression, length <= LONG, PCAP_NETMASK_UNKNOWN) != 0) {
+	if (pcap_compile(pcap, &made, expression, strlen(expression) <= LONG, PCAP_NETMASK_UNKNOWN) != 0) {
 		code = fail_at(pcap, expression);
 	} else {
 		code = take(&made, program);

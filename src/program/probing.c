@@ -4,12 +4,16 @@
 
 #include "core/descriptor.h"
 
+#include <pcap/pcap.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 2 };                   /* how often an empty ring is looked at */
+enum {
+	LOOK_MS = 2,                    /* how often an empty ring is looked at */
+	SHOWN = 200                     /* bytes of a filter in a message */
+};
 
 static volatile sig_atomic_t ended;
 
@@ -36,21 +40,19 @@ static char *join(char *const *word)
 /* gives: EXIT_USAGE after a message when libpcap does not understand it */
 static int compile(struct probing *probing, char *const *word)
 {
-	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, PROBE_SNAPLEN);
 	char *text = join(word);
 	int code = OPTIONS_GO;
 
-	if (pcap == NULL || text == NULL) {
+	if (text == NULL) {
 		fprintf(stderr, "nf %s: not enough memory\n", probing->program->name);
 		code = EXIT_FAILED;
-	} else if (pcap_compile(pcap, &probing->filter, text, 1, PCAP_NETMASK_UNKNOWN) != 0) {
-		code = options_wrong(probing->program, "the filter '%s': %s", text, pcap_geterr(pcap));
+	} else if (filter_compile(text, &probing->filter) < 0) {
+		code = options_wrong(probing->program, "the filter '%.*s%s': %s", SHOWN, text, strlen(text) > SHOWN ? "..." : "",
+			nf_error());
 	} else {
 		probing->filtered = true;
 	}
 	free(text);
-	if (pcap != NULL)
-		pcap_close(pcap);
 	return code;
 }
 
@@ -170,13 +172,14 @@ const struct probe_record *probing_next(struct probing *probing)
 
 bool probing_wants(const struct probing *probing, const uint8_t *data, uint32_t length, uint32_t wire_length)
 {
-	return !probing->filtered || bpf_filter(probing->filter.bf_insns, data, wire_length, length) != 0;
+	/* libpcap's own machine, as ours knows no frame that was cut off. Both have instructions of one layout (filter_compile.c). */
+	return !probing->filtered || bpf_filter((const void *)probing->filter.op, data, wire_length, length) != 0;
 }
 
 void probing_fini(struct probing *probing)
 {
 	if (probing->filtered)
-		pcap_freecode(&probing->filter);
+		filter_program_free(&probing->filter);
 	probe_reader_close(probing->reader);
 	if (probing->fd >= 0)
 		close(probing->fd);

@@ -2,9 +2,9 @@
 /* probing -- what nf capture and nf trace share: the connection to an instance and its ring, the filter, signals, limits. */
 #include "core/core.h"
 
+#include "core/filter.h"
+#include "lib/lib.h"
 #include "program/options.h"
-
-#include <pcap/pcap.h>
 
 struct probing {
 	const struct program *program;
@@ -12,7 +12,7 @@ struct probing {
 	struct probe_reader *reader;
 	char title[PROBE_LINK];         /* what the instance says that it watches */
 	bool filtered;
-	struct bpf_program filter;
+	struct bpf_ops filter;
 	uint64_t count, until_ns;       /* packets wanted, 0: no limit; when to end, CLOCK_NEVER: never */
 	uint64_t taken;                 /* that the caller has counted */
 	char end[128];                  /* why it ended: the instance's words; "": we wanted to */

@@ -119,6 +119,27 @@ function TestFilter:testMessages()
     { "app 'x': key 'filter': the expression takes a loop, which no filter may have: 'protochain' is not accepted" })
   lu.assertEquals(basic.messages("filter.pcap", { filter = ("ip or "):rep(100000) .. "ip" }),
     { "app 'x': key 'filter': the expression is too long: 600002 bytes, 65536 are accepted" })
+  local hosts = {}
+  for i = 1, 3000 do hosts[i] = ("host 10.%d.%d.1"):format(i / 256, i % 256) end
+  local long = table.concat(hosts, " or ")
+  lu.assertEquals(basic.messages("filter.pcap", { filter = long }), { ("app 'x': key 'filter': the expression is too complicated: " ..
+    "libpcap has not compiled its %d bytes within 5 s of processor time"):format(#long) })
+end
+
+-- What is compiled in another process is the same.
+function TestFilter:testLongExpressions()
+  local ports = {}
+  for i = 1, 200 do ports[i] = "udp port " .. 1000 + i end
+  for port, wanted in pairs({ [53] = 1, [54] = 0 }) do
+    local filter = start({ filter = table.concat(ports, " or ") .. " or udp port " .. port })
+    filter:give(0, UDP)
+    filter:push()
+    lu.assertEquals(#filter:take(0), wanted)
+    filter:finish()
+  end
+  -- Where the mistake is takes time to find, and is not always told.
+  lu.assertStrContains(basic.messages("filter.pcap", { filter = table.concat(ports, " or ") .. " prot 5" })[1],
+    "app 'x': key 'filter': can't parse filter expression: syntax error")
 end
 
 os.exit(lu.LuaUnit.run())

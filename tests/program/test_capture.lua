@@ -134,7 +134,9 @@ function TestCapture:testMessages()
   fails("put", "'put' is a part of 3 links: source.output -> tee.input, tee.a -> sink.input, tee.b -> other.input")
   fails("source -w /nowhere/file", "cannot write /nowhere/file: No such file or directory")
   local help = "\n       nf capture --help shows how it is used"
-  fails("source 'port and'", "the filter 'port and': can't parse filter expression: syntax error" .. help, 2)
+  fails("source 'port and'", "the filter 'port and': can't parse filter expression: syntax error, at character 6: 'and'" .. help, 2)
+  fails("source '" .. ("ip or "):rep(11000) .. "ip'", "the filter '" .. ("ip or "):rep(33) .. "ip...': the expression is too long: " ..
+    "66002 bytes, 65536 are accepted" .. help, 2)
   fails("source --snaplen 0", "option '--snaplen': '0' is not a number 1..262144" .. help, 2)
   fails("source --count x", "option '--count': 'x' is not a number 1..18446744073709551615" .. help, 2)
   fails("source --duration x", "option '--duration': 'x' is not a duration, for example 10s, 1.5min or 100us" .. help, 2)

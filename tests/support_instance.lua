@@ -17,7 +17,7 @@ function instance.path(name, file)
   return ffi.string(path)
 end
 
-local KINDS = { app = nf.STATS_APP, counter = nf.STATS_COUNTER, reason = nf.STATS_REASON, link = nf.STATS_LINK,
+local KINDS = { app = nf.STATS_APP, counter = nf.STATS_COUNTER, gauge = nf.STATS_GAUGE, reason = nf.STATS_REASON, link = nf.STATS_LINK,
   engine = nf.STATS_ENGINE }
 
 -- The bytes of a statistics file. workers: a list of { entries = { { kind, number, owner, name, value }, ... }, state =, pid =,
@@ -55,7 +55,7 @@ function instance.app(number, owner, numbers, counters, reasons)
   local list = {}
   for _, name in ipairs({ "received", "created", "sent", "consumed", "dropped", "lost-outside", "cycles", "packets", "calls", "held",
     "down" }) do list[#list + 1] = { "app", number, owner, name, numbers[name] or 0 } end
-  for _, pair in ipairs(counters or {}) do list[#list + 1] = { "counter", number, owner, pair[1], pair[2] } end
+  for _, pair in ipairs(counters or {}) do list[#list + 1] = { pair[3] or "counter", number, owner, pair[1], pair[2] } end
   for _, pair in ipairs(reasons or {}) do list[#list + 1] = { "reason", number, owner, pair[1], pair[2] } end
   return list
 end

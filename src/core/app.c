@@ -47,6 +47,11 @@ int app_name_find(const char *const *names, const char *name)
 	return -1;
 }
 
+bool app_is_gauge(const struct app_class *class, uint32_t counter)
+{
+	return class->gauges != NULL && app_name_find(class->gauges, class->counters[counter]) >= 0;
+}
+
 void *app_alloc(struct app *app, size_t bytes)
 {
 	return arena_alloc(&app->arena, bytes);

@@ -27,6 +27,8 @@ struct app_class {
 	/* Port names, NULL at the end. "x" must be linked, "x?" may be, "*" stands for one or more ports of any name. */
 	const char *const *inputs, *const *outputs;
 	const char *const *counters;    /* names of app->counter[]; NULL: none */
+	const char *const *gauges;      /* which of them tell how many there are now, so that they go down, too: the app sets them at
+	                                 * commit or later, and no predecessor's are added; NULL: none */
 	const char *const *reasons;     /* names for app_drop; NULL: none */
 	uint32_t expansion;             /* most packets sent to one output for one received; 0 means 1 */
 	bool inner;                     /* its pull brings what another worker of this run sends: it goes on while links are drained,
@@ -185,6 +187,8 @@ uint32_t app_name_count(const char *const *names);
 
 /* The place of a name in the list, with "x?" matching "x"; -1 when it is not there. */
 int app_name_find(const char *const *names, const char *name);
+/* Is the counter of that number one of the class's gauges? */
+bool app_is_gauge(const struct app_class *class, uint32_t counter);
 
 /* The table of native classes, handed in by main: apps.c. NULL at the end. */
 extern const struct app_class *const *app_classes;

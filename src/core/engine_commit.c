@@ -93,7 +93,8 @@ static void carry_totals(struct engine *engine, struct engine_plan *plan, uint32
 	app->packets += old->packets;
 	app->calls += old->calls;
 	for (uint32_t j = 0; j < counters; j++)
-		app->counter[j] += old->counter[j];
+		if (!app_is_gauge(app->class, j))
+			app->counter[j] += old->counter[j];
 	for (uint32_t j = 0; j < reasons; j++)
 		app->reason[j] += old->reason[j];
 }

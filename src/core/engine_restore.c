@@ -17,8 +17,9 @@ static void restore_app(struct app *app, const uint64_t **value)
 	app->packets += v[7];
 	app->calls += v[8];
 	v += app_name_count(stats_app_names);
-	for (uint32_t i = 0; i < counters; i++)
-		app->counter[i] += *v++;
+	for (uint32_t i = 0; i < counters; i++, v++)
+		if (!app_is_gauge(app->class, i))
+			app->counter[i] += *v;
 	for (uint32_t i = 0; i < reasons; i++)
 		app->reason[i] += *v++;
 	*value = v;

@@ -69,6 +69,9 @@ static void write_entries(struct stats_entry *entry, const struct graph_worker *
 
 		entry = add(entry, STATS_APP, i, app->name, stats_app_names);
 		entry = add(entry, STATS_COUNTER, i, app->name, app->class->counters);
+		for (uint32_t c = 0, n = app_name_count(app->class->counters); c < n; c++)
+			if (app_is_gauge(app->class, c))
+				(entry - n + c)->kind = STATS_GAUGE;
 		entry = add(entry, STATS_REASON, i, app->name, app->class->reasons);
 		entry = add(entry, STATS_REASON, i, app->name, stats_reason_names);
 	}
@@ -142,7 +145,7 @@ static bool find_block(struct stats *stats, uint32_t worker)
 		return false;
 	entry = stats_entries(stats, worker);
 	for (uint32_t i = 0; i < place->count; i++)
-		if (entry[i].kind > STATS_ENGINE || memchr(entry[i].owner, 0, STATS_OWNER) == NULL ||
+		if (entry[i].kind > STATS_GAUGE || memchr(entry[i].owner, 0, STATS_OWNER) == NULL ||
 			memchr(entry[i].name, 0, STATS_NAME) == NULL)
 			return false;
 	return true;

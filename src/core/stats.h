@@ -8,10 +8,11 @@
 
 enum stats_kind {
 	STATS_APP,              /* owner: an app. names: received created sent consumed dropped lost-outside cycles packets calls held down */
-	STATS_COUNTER,          /* owner: an app; its class's counters */
+	STATS_COUNTER,          /* owner: an app; its class's counters, but for its gauges */
 	STATS_REASON,           /* owner: an app; drops by reason */
 	STATS_LINK,             /* owner: a link. names: sent received bytes dropped, residence-p50 residence-p99 (nanoseconds, sampled) */
-	STATS_ENGINE            /* owner: "engine". names: stats_engine_names, and the breath histogram, one number per bucket */
+	STATS_ENGINE,           /* owner: "engine". names: stats_engine_names, and the breath histogram, one number per bucket */
+	STATS_GAUGE             /* owner: an app; its class's gauges, which stand among its counters */
 };
 
 enum { STATS_NAME = 48, STATS_OWNER = 112, STATS_MAGIC = 0x7374666e, STATS_VERSION = 1, STATS_BUCKETS = 128 };

@@ -120,7 +120,8 @@ static void add_count(struct measure *m, const struct pair *pair, uint32_t i, co
 {
 	if (pair->now->value[i] > 0)
 		m->count[m->count_count++] = (struct measure_count){ .name = pair->now->entry[i].owner, .worker = pair->number,
-			.what = what, .kind = kind, .rate = rate(pair, i), .total = (double)pair->now->value[i] };
+			.what = what, .kind = kind, .rate = pair->now->entry[i].kind == STATS_GAUGE ? 0 : rate(pair, i),
+			.total = (double)pair->now->value[i] };
 }
 
 static void add_app(struct measure *m, const struct pair *pair, uint32_t first, double hz)
@@ -144,7 +145,8 @@ static void add_app(struct measure *m, const struct pair *pair, uint32_t first, 
 			app->reason = now->entry[i].name;
 		}
 		if (now->entry[i].kind != STATS_APP)
-			add_count(m, pair, i, now->entry[i].name, now->entry[i].kind == STATS_REASON ? "dropped" : "counter");
+			add_count(m, pair, i, now->entry[i].name, now->entry[i].kind == STATS_REASON ? "dropped" :
+				now->entry[i].kind == STATS_GAUGE ? "gauge" : "counter");
 	}
 }
 

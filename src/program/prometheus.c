@@ -115,7 +115,7 @@ static void write_family(const struct writer *w, const struct family *family)
 /* All entries of a kind, their own names in a label. */
 static void write_named(const struct writer *w, enum stats_kind kind, const char *family, const char *label, const char *help)
 {
-	begin(w, family, "counter", help);
+	begin(w, family, kind == STATS_GAUGE ? "gauge" : "counter", help);
 	for (uint32_t n = 0; n < w->reading->workers; n++) {
 		const struct reading_worker *worker = &w->reading->worker[n];
 
@@ -217,6 +217,7 @@ void prometheus_write(const struct reading *reading, uint32_t worker, FILE *out)
 		write_family(&w, &families[i]);
 	write_named(&w, STATS_REASON, "nf_app_drops_total", "reason", "Packets that the app dropped, by reason.");
 	write_named(&w, STATS_COUNTER, "nf_app_counter_total", "counter", "Counters of the app, by name.");
+	write_named(&w, STATS_GAUGE, "nf_app_gauge", "gauge", "What the app has now, by name.");
 	write_waiting(&w);
 	write_breaths(&w);
 }

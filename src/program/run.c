@@ -73,13 +73,18 @@ static void default_name(const char *file, char *name, size_t size)
 	instance_name(name);
 }
 
+static bool is_of_app(const struct stats_entry *entry)
+{
+	return entry->kind != STATS_LINK && entry->kind != STATS_ENGINE;
+}
+
 static void print_reasons(struct stats *stats, uint32_t worker, const uint64_t *value, uint32_t first, uint32_t number)
 {
 	const struct stats_entry *entry = stats_entries(stats, worker);
 	uint32_t count = stats_entry_count(stats, worker);
 	const char *comma = " ";
 
-	for (uint32_t i = first; i < count && entry[i].kind <= STATS_REASON && entry[i].owner_number == number; i++) {
+	for (uint32_t i = first; i < count && is_of_app(&entry[i]) && entry[i].owner_number == number; i++) {
 		if (entry[i].kind == STATS_APP || value[i] == 0)
 			continue;
 		printf("%s %s %llu", comma, entry[i].name, (unsigned long long)value[i]);
@@ -99,7 +104,7 @@ static void print_worker(struct stats *stats, uint32_t worker, int width)
 		free(value);
 		return;
 	}
-	for (uint32_t i = 0; i < count && entry[i].kind <= STATS_REASON; i++) {
+	for (uint32_t i = 0; i < count && is_of_app(&entry[i]); i++) {
 		if (entry[i].kind != STATS_APP || strcmp(entry[i].name, stats_app_names[0]) != 0)
 			continue;
 		/* received, created, sent, consumed, dropped, ..., packets: the order of stats_app_names */

@@ -3,14 +3,14 @@
 
 #include <jansson.h>
 
-/* All numbers of an app or link with its own names; an app's counters and reasons in objects of their own. */
+/* All numbers of an app or link with its own names; an app's counters, gauges and reasons in objects of their own. */
 static json_t *owner_object(const struct reading *before, const struct reading *now, uint32_t number, uint32_t first)
 {
 	const struct reading_worker *worker = &now->worker[number];
 	enum stats_kind kind = worker->entry[first].kind;
 	uint32_t owner = worker->entry[first].owner_number;
 	uint32_t packets = reading_find(worker, kind, owner, kind == STATS_APP ? "packets" : "sent");
-	json_t *object = json_object(), *counters = json_object(), *reasons = json_object();
+	json_t *object = json_object(), *counters = json_object(), *gauges = json_object(), *reasons = json_object();
 
 	for (uint32_t i = first; i < worker->count && worker->entry[i].owner_number == owner; i++) {
 		const struct stats_entry *entry = &worker->entry[i];
@@ -20,6 +20,8 @@ static json_t *owner_object(const struct reading *before, const struct reading *
 			json_object_set_new(object, entry->name, value);
 		else if (kind == STATS_APP && entry->kind == STATS_COUNTER)
 			json_object_set_new(counters, entry->name, value);
+		else if (kind == STATS_APP && entry->kind == STATS_GAUGE)
+			json_object_set_new(gauges, entry->name, value);
 		else if (kind == STATS_APP && entry->kind == STATS_REASON)
 			json_object_set_new(reasons, entry->name, value);
 		else {
@@ -30,9 +32,11 @@ static json_t *owner_object(const struct reading *before, const struct reading *
 	json_object_set_new(object, "packets_per_second", json_real(reading_rate(before, now, number, packets)));
 	if (kind == STATS_APP) {
 		json_object_set_new(object, "counters", counters);
+		json_object_set_new(object, "gauges", gauges);
 		json_object_set_new(object, "reasons", reasons);
 	} else {
 		json_decref(counters);
+		json_decref(gauges);
 		json_decref(reasons);
 	}
 	return object;

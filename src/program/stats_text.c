@@ -36,7 +36,8 @@ static void remark(const struct reading_worker *worker, uint32_t owner, char *te
 	for (uint32_t i = 0; i < worker->count && length < size; i++) {
 		const struct stats_entry *entry = &worker->entry[i];
 
-		if ((entry->kind == STATS_COUNTER || entry->kind == STATS_REASON) && entry->owner_number == owner && worker->value[i] > 0)
+		if ((entry->kind == STATS_COUNTER || entry->kind == STATS_GAUGE || entry->kind == STATS_REASON) &&
+			entry->owner_number == owner && worker->value[i] > 0)
 			length += (size_t)snprintf(text + length, size - length, "%s%s%s %" PRIu64, length > 0 ? ", " : "",
 				entry->kind == STATS_REASON ? "dropped as " : "", entry->name, worker->value[i]);
 	}

@@ -18,7 +18,7 @@ end
 
 local function worker(packets)
   return { pid = 4711, time = 5, entries = instance.join(
-    instance.app(0, "in", { received = packets, packets = packets, cycles = 155, calls = 3 }, { { "late", 6 } }),
+    instance.app(0, "in", { received = packets, packets = packets, cycles = 155, calls = 3 }, { { "late", 6 }, { "flows", 12, "gauge" } }),
     instance.app(1, "out", { sent = 3, dropped = 2, packets = 9, held = 4, down = 1, ["lost-outside"] = 8 }, {}, { { "too-long", 2 },
       { "stop", 0 } }),
     instance.link(0, "in.output -> out.input", { sent = 10, received = 9, bytes = 640, dropped = 7 }),
@@ -47,6 +47,9 @@ function TestPrometheus:testEveryNumberIsThere()
   lu.assertEquals(value("nf_app_drops_total", { app = "out", reason = "too-long" }), 2)
   lu.assertEquals(value("nf_app_drops_total", { app = "out", reason = "stop" }), 0)
   lu.assertEquals(value("nf_app_counter_total", { app = "in", counter = "late" }), 6)
+  lu.assertEquals(value("nf_app_gauge", { app = "in", gauge = "flows" }), 12)
+  lu.assertEquals(families.nf_app_gauge.type, "gauge")
+  lu.assertNil(value("nf_app_counter_total", { app = "in", counter = "flows" }))
   lu.assertEquals(value("nf_link_packets_total", { link = "in.output -> out.input" }), 10)
   lu.assertEquals(value("nf_link_bytes_total", { link = "in.output -> out.input" }), 640)
   lu.assertEquals(value("nf_link_waiting_packets", { link = "in.output -> out.input" }), 1)

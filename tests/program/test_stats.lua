@@ -141,9 +141,9 @@ function TestStats:testJsonHasEveryNumber()
   lu.assertStrContains(text, '"state": "running", "torn": false')
   lu.assertStrContains(text, '"breath_ns": {"p50": 10, "p99": 80, "p999": 80}')
   lu.assertStrContains(text, '"in": {"received": 10, "created": 0, "sent": 0, "consumed": 0, "dropped": 0, "lost-outside": 0, ' ..
-    '"cycles": 155, "packets": 10, "calls": 3, "held": 0, "down": 0, "packets_per_second": 0.0, "counters": {"late": 6, "early": 0}, ' ..
+    '"cycles": 155, "packets": 10, "calls": 3, "held": 0, "down": 0, "packets_per_second": 0.0, "counters": {"late": 6, "early": 0}, "gauges": {}, ' ..
     '"reasons": {}}')
-  lu.assertStrContains(text, '"counters": {}, "reasons": {"too-long": 2, "stop": 0}}')
+  lu.assertStrContains(text, '"counters": {}, "gauges": {}, "reasons": {"too-long": 2, "stop": 0}}')
   lu.assertStrContains(text, '"in.output -> out.input": {"sent": 10, "received": 9, "bytes": 640, "dropped": 0, ' ..
     '"residence-p50": 1500, "residence-p99": 40, "packets_per_second": 0.0}')
   lu.assertStrContains(text, '"ledger": {"taken": 30, "returned": 25, "on_links": 1, "held": 4, "received": 10, "created": 0, "sent": 3, ' ..

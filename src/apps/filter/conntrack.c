@@ -298,6 +298,7 @@ const struct app_class filter_conntrack_class = {
 	.inputs = (const char *const[]){ "inside", "outside", NULL },
 	.outputs = (const char *const[]){ "inside", "outside", NULL },
 	.counters = (const char *const[]){ "opened", "closed", "timed-out", "evicted", "current", "half-open", NULL },
+	.gauges = (const char *const[]){ "current", "half-open", NULL },
 	.reasons = (const char *const[]){ "malformed", "not-ip", "tcp-flags", "fragment", "protocol", "icmp-type", "unrelated", "no-flow",
 		"not-opening", "spoofed", "out-of-window", "table-full", NULL },
 	.check = conntrack_check, .prepare = conntrack_prepare, .commit = conntrack_commit, .abort = conntrack_retire,

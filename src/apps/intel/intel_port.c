@@ -8,6 +8,7 @@ enum { STANDARD_MTU = 2026 };           /* 2,048 bytes of a standard packet, les
 
 const char *const intel_counters[] = { "missed", "no-descriptor", "crc-errors", "length-errors", "link-changes", "link-mbps",
 	"queue-resets", "card-resets", NULL };
+const char *const intel_gauges[] = { "link-mbps", NULL };
 const char *const intel_reasons[] = { "too-long", "malformed", "link-down", "hang", "gone", "gso", "metadata", "no-packet", NULL };
 
 const char *const intel_rss_names[] = { "ip", "ip+tcp", "ip+tcp+udp", NULL };

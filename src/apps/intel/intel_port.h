@@ -102,7 +102,7 @@ extern const struct intel_driver ixgbe_driver, igb_driver, e1000e_driver;
 /* NULL at the end. */
 extern const struct intel_driver *const intel_drivers[];
 
-extern const char *const intel_counters[], *const intel_reasons[], *const intel_rss_names[];
+extern const char *const intel_counters[], *const intel_gauges[], *const intel_reasons[], *const intel_rss_names[];
 
 /* The functions of a class. */
 void intel_port_check(const struct app *app, struct errors *errors);
@@ -163,7 +163,8 @@ uint64_t intel_port_sleep_limit(const struct app *app);
 
 #define INTEL_PORT_CLASS \
 	.size = sizeof(struct intel_port), .params = params, .inputs = (const char *const[]){ "input?", NULL }, \
-	.outputs = (const char *const[]){ "output?", NULL }, .counters = intel_counters, .reasons = intel_reasons, .dma = true, \
+	.outputs = (const char *const[]){ "output?", NULL }, .counters = intel_counters, .gauges = intel_gauges, \
+	.reasons = intel_reasons, .dma = true, \
 	.check = intel_port_check, .resources = intel_port_resources, .open = intel_port_open, .quiesce = intel_port_quiesce, \
 	.close = intel_port_close, .holds = intel_port_holds, .prepare = intel_port_prepare, .commit = intel_port_commit, \
 	.abort = intel_port_retire, .stop = intel_port_stop, .retire = intel_port_retire, .link = intel_port_link, \

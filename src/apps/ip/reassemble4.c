@@ -119,6 +119,7 @@ const struct app_class ip_reassemble4_class = {
 	.counters = (const char *const[]){ "in-ipv4-frag-needs-reassembly", "in-ipv4-frag-reassembled", "in-ipv4-frag-reassembly-unneeded",
 		"drop-ipv4-frag-invalid-reassembly", "drop-ipv4-frag-random-evicted", "drop-ipv4-frag-timed-out", "out-errors",
 		"memuse-ipv4-frag-reassembly-buffer", NULL },
+	.gauges = (const char *const[]){ "memuse-ipv4-frag-reassembly-buffer", NULL },
 	.reasons = (const char *const[]){ "invalid", "overlap", "too-many", "too-long", "duplicate", "evicted", "timed-out", "no-packet",
 		"cut-off", NULL },
 	.attends = true,

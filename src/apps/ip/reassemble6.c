@@ -165,6 +165,7 @@ const struct app_class ip_reassemble6_class = {
 	.counters = (const char *const[]){ "in-ipv6-frag-needs-reassembly", "in-ipv6-frag-reassembled", "in-ipv6-frag-reassembly-unneeded",
 		"drop-ipv6-frag-invalid-reassembly", "drop-ipv6-frag-random-evicted", "drop-ipv6-frag-timed-out", "out-errors",
 		"memuse-ipv6-frag-reassembly-buffer", NULL },
+	.gauges = (const char *const[]){ "memuse-ipv6-frag-reassembly-buffer", NULL },
 	.reasons = (const char *const[]){ "invalid", "overlap", "too-many", "too-long", "duplicate", "evicted", "timed-out", "no-packet",
 		"cut-off", NULL },
 	.attends = true,

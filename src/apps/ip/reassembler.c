@@ -147,7 +147,6 @@ uint32_t reassembler_held(const struct app *app)
 	return count;
 }
 
-/* No total, so it is set again and again: what a reload or a successor adds to every counter does not count. */
 void reassembler_tick(struct app *app)
 {
 	const struct reassembly *table = ((const struct reassembler *)app)->table;

@@ -202,8 +202,6 @@ static void lwaftr_commit(struct app *app, struct app *old)
 	app->counter[LWAFTR_SOFTWIRES] = lwaftr->binding.softwire.count;
 	if (before == NULL)
 		return;
-	/* What the old instance counted is added to every counter afterwards; this one is no total. */
-	app->counter[LWAFTR_SOFTWIRES] -= old->counter[LWAFTR_SOFTWIRES];
 	keep_tokens(&lwaftr->errors4, &before->errors4);
 	keep_tokens(&lwaftr->errors6, &before->errors6);
 	lwaftr->track_key = before->track_key;
@@ -252,7 +250,6 @@ static void lwaftr_tick(struct app *app)
 	struct lwaftr *lwaftr = (struct lwaftr *)app;
 
 	lwaftr_fragment_tick(lwaftr);
-	/* No total: what a successor, or a new instance, has been handed does not count. */
 	app->counter[LWAFTR_SOFTWIRES] = lwaftr->binding.softwire.count;
 }
 
@@ -290,6 +287,7 @@ const struct app_class lwaftr_lwaftr_class = {
 	.inputs = (const char *const[]){ "v4", "v6", NULL },
 	.outputs = (const char *const[]){ "v4", "v6", NULL },
 	.counters = counters,
+	.gauges = (const char *const[]){ "softwires", NULL },
 	.reasons = reasons,
 	.check = lwaftr_check, .resources = lwaftr_resources, .open = resource_file, .holds = lwaftr_holds, .prepare = lwaftr_prepare,
 	.commit = lwaftr_commit, .abort = lwaftr_retire, .stop = lwaftr_stop, .retire = lwaftr_retire, .push = lwaftr_push,

@@ -51,7 +51,7 @@ static void add(struct tally *tally, const struct stats_entry *entry, uint64_t v
 
 	if (entry->kind == STATS_APP && strcmp(name, "lost-outside") == 0)
 		name = LOST;
-	else if (entry->kind != STATS_COUNTER)
+	else if (entry->kind != STATS_COUNTER && entry->kind != STATS_GAUGE)
 		return;
 	found = bsearch(&name, tally->name, tally->count, sizeof(tally->name[0]), by_name);
 	if (found != NULL)

@@ -185,6 +185,7 @@ static void take_over(struct intel_port *port, struct intel_port *old)
 	port->runs = old->runs;
 	port->gone = old->gone;
 	port->mbps = old->mbps;
+	port->app.counter[INTEL_LINK_MBPS] = port->mbps;
 	old->runs = false;
 }
 

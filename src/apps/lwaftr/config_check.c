@@ -4,7 +4,10 @@
 
 #include <pcap/pcap.h>
 
-enum { SNAPLEN = 65535 };
+enum {
+	SNAPLEN = 65535,
+	LONG = 4096                     /* bytes of an expression for which libpcap may take minutes: the app that runs it has limits */
+};
 
 _Static_assert((int)CONFIG_VALUE <= (int)FILTER_TEXT, "libpcap overruns its stack with longer expressions");
 
@@ -13,7 +16,7 @@ static void check_filter(struct lwaftr_config *config, pcap_t *pcap, const char 
 {
 	struct bpf_program program;
 
-	if (filter == NULL)
+	if (filter == NULL || strlen(filter) > LONG)
 		return;
 	if (pcap_compile(pcap, &program, filter, 0, PCAP_NETMASK_UNKNOWN) != 0)
 		lwaftr_config_mistake(config, place, "'%s': %s", key, pcap_geterr(pcap));

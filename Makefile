@@ -200,6 +200,7 @@ SOURCES := \
 	src/apps/lwaftr/error.c \
 	src/apps/lwaftr/fragment.c \
 	src/apps/lwaftr/lwaftr.c \
+	src/apps/lwaftr/path.c \
 	src/apps/lwaftr/port.c \
 	src/apps/lwaftr/ready.c \
 	src/apps/lwaftr/relay.c \

@@ -12,13 +12,13 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length);
 
-enum { FRAME_MOST = 2000 };
+enum { FRAME_MOST = 2000, MTU4 = 576, MTU6 = 1400 };
 
 #define SOFTWIRE(ip, psid, b4, br, set) "softwire { ipv4 " ip "; psid " psid "; b4-ipv6 " b4 "; br-address " br "; port-set { " set " } } "
 #define CONF(external, internal, more) \
 	"softwire-config { instance { device x; queue { id 0; external-interface { ip 203.0.113.1; mac 02:00:00:00:04:01; next-hop { mac " \
 	"02:00:00:00:04:02; } } internal-interface { ip 2001:db8:af::f; mac 02:00:00:00:06:01; next-hop { mac 02:00:00:00:06:02; } } } } " \
-	"external-interface { mtu 576; error-rate-limiting { packets 1000000; } " external " } internal-interface { mtu 1280; " \
+	"external-interface { mtu 576; error-rate-limiting { packets 1000000; } " external " } internal-interface { mtu 1400; " \
 	"error-rate-limiting { packets 1000000; } " internal " } binding-table { " \
 	SOFTWIRE("198.51.100.1", "0", "2001:db8:b4::a", "2001:db8:af::1", "psid-length 0;") \
 	SOFTWIRE("198.51.100.2", "4", "2001:db8:b4::b", "2001:db8:af::1", "psid-length 6;") \
@@ -27,7 +27,7 @@ enum { FRAME_MOST = 2000 };
 #define RESERVED SOFTWIRE("198.51.100.3", "1", "2001:db8:b4::e", "2001:db8:af::1", "psid-length 2; reserved-ports-bit-count 6;") \
 	SOFTWIRE("198.51.100.4", "80", "2001:db8:b4::f", "2001:db8:af::1", "psid-length 16;")
 
-enum { WORLDS = 3, PARAMS_MOST = 6 };
+enum { WORLDS = 3, PARAMS_MOST = 8 };
 
 /* Configurations and parameters: the defaults; what the RFCs say; the old meaning of reserved ports, in silence. */
 static const struct world {
@@ -37,7 +37,7 @@ static const struct world {
 } worlds[WORLDS] = {
 	{ .text = CONF("", "", "") },
 	{ .text = CONF("", "hairpinning false;", RESERVED), .params = { { "echo", "identifier" }, { "ecn", "rfc6040" },
-		{ "decrement_ttl_on_decapsulation", "true" }, { "verify_checksum", "false" } }, .forwards_any = true },
+		{ "decrement_ttl_on_decapsulation", "true" }, { "verify_checksum", "false" }, { "learn_mtu", "true" }, { "mtu_expiry", "60s" } }, .forwards_any = true },
 	{ .text = CONF("generate-icmp-errors false; allow-incoming-icmp false;", "generate-icmp-errors false; allow-incoming-icmp false;", RESERVED),
 		.params = { { "reserved_ports", "old" } } },
 };
@@ -123,17 +123,22 @@ static void check4(const struct packet *p)
 	nf_assert(ipv4_total_length(ip) == p->length - ETHERNET_HEADER, "the length");
 	nf_assert(world->forwards_any || ipv4_has_checksum(ip), "the checksum");
 	nf_assert(ip->ttl > 0, "a TTL of 0");
-	nf_assert(ipv4_total_length(ip) <= 576 || !(bytes_swap16(ip->fragment_be) & IPV4_DF), "too long to be cut");
+	nf_assert(ipv4_total_length(ip) <= MTU4 || !(bytes_swap16(ip->fragment_be) & IPV4_DF), "too long to be cut");
 }
 
-static void check6(const struct packet *p)
+static void check6(struct packet *p)
 {
 	const struct ipv6 *ip = ipv6_parse(p->data + ETHERNET_HEADER, p->length - ETHERNET_HEADER);
 	uint32_t length = p->length - ETHERNET_HEADER - IPV6_HEADER;
 
 	nf_assert(p->length > ETHERNET_HEADER && bytes_read16(p->data + 12) == ETHERNET_IPV6 && ip != NULL, "no IPv6");
-	nf_assert(ipv6_payload_length(ip) == length && (ip->next_header == IP_IPV4 || ip->next_header == IP_ICMPV6), "length or header");
-	if (ip->next_header == IP_IPV4) {
+	nf_assert(ipv6_payload_length(ip) == length && (ip->next_header == IP_IPV4 || ip->next_header == IP_ICMPV6 ||
+		ip->next_header == IP_FRAGMENT), "length or header");
+	if (ip->next_header == IP_FRAGMENT) {
+		nf_assert(length + IPV6_HEADER <= MTU6 && length > FRAGMENT_HEADER, "a fragment of %u bytes", length);
+		/* Each time another one. */
+		memset(p->data + ETHERNET_HEADER + IPV6_HEADER + 4, 0, 4);
+	} else if (ip->next_header == IP_IPV4) {
 		const struct ipv4 *inner = ipv4_parse((const uint8_t *)(ip + 1), length);
 
 		nf_assert(inner != NULL && ipv4_total_length(inner) == length && inner->ttl > 0, "inner packet");

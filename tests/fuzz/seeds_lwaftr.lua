@@ -23,6 +23,8 @@ local seeds = {
   hairpin = v6(w.tunnel(w.A, w.inward(w.SHARED, 5200, { src = w.WHOLE }))) .. v6(w.tunnel(w.A, w.inward(w.SHARED, 9999, { src = w.WHOLE }))),
   icmp4 = v4(ping) .. v4(w.ipv4({ src = w.HOST, dst = w.SHARED, protocol = 1, payload = w.icmp(3, 1, "\0\0\0\0", w.outward(w.SHARED, 4100)) })),
   icmp6 = v6(w.icmpv6("2001:db8:1::1", w.BR, 2, 0, w.u32(1300), w.tunnelled(w.A, w.inward(w.WHOLE, 80)))),
+  path = v6(w.icmpv6("2001:db8:1::1", w.BR, 2, 0, w.u32(1300), w.tunnelled(w.A, w.inward(w.WHOLE, 80)))) ..
+    v4(w.inward(w.WHOLE, 80, { payload = w.udp(1, 80, ("z"):rep(1300)) })) .. v4(w.inward(w.WHOLE, 80, { df = true, payload = w.udp(1, 80, ("z"):rep(1300)) })),
   options = v6(w.ipv6({ src = w.A, dst = w.BR, next = 60, payload = "\4\0\4\1\5\1\1\0" .. w.outward(w.WHOLE, 80) })),
   big = v6(w.tunnel(w.A, w.outward(w.WHOLE, 80, { df = true, payload = w.udp(80, 1, ("z"):rep(700)) }))) ..
     v4(w.inward(w.WHOLE, 80, { df = true, payload = w.udp(1, 80, ("z"):rep(1300)) })),

@@ -143,7 +143,7 @@ static void check6(struct packet *p)
 
 		nf_assert(inner != NULL && ipv4_total_length(inner) == length && inner->ttl > 0, "inner packet");
 		nf_assert(world->forwards_any || ipv4_has_checksum(inner), "the inner checksum");
-		nf_assert(length + IPV6_HEADER <= 1280 || !(bytes_swap16(inner->fragment_be) & IPV4_DF), "too long to be cut");
+		nf_assert(length + IPV6_HEADER <= MTU6 || !(bytes_swap16(inner->fragment_be) & IPV4_DF), "too long to be cut");
 	} else {
 		nf_assert(length + IPV6_HEADER <= 1280, "an error of %u bytes", length);
 		nf_assert(checksum_finish(checksum_add(ipv6_pseudo(ip, IP_ICMPV6, length), ip + 1, length)) == 0, "ICMPv6 checksum");

@@ -76,9 +76,9 @@ local function begin(network)
     job("ping-" .. home, network[home], ("ping -q -i 0.05 -c %d 203.0.113.2"):format(SECONDS * 19))
     local got = ("%s/got-%s"):format(folder, home)
     job("http-" .. home, network[home], rounds:format(SECONDS,
-      ("busybox wget -q -O %s http://203.0.113.2:8080/file && cmp %s %s/root/file && sleep 0.2"):format(got, got, folder)))
+      ("busybox wget -q -O %s http://203.0.113.2:8080/file && cmp %s %s/root/file && sleep 1"):format(got, got, folder)))
   end
-  job("datagrams", network.one, rounds:format(SECONDS, ("%s lua tests/transfer.lua datagrams 203.0.113.2 7000 1000 && sleep 0.2"):format(support.nf)))
+  job("datagrams", network.one, rounds:format(SECONDS, ("%s lua tests/transfer.lua datagrams 203.0.113.2 7000 5000 && sleep 3"):format(support.nf)))
   if support.run("command -v iperf3") ~= "" then
     job("iperf3-server-1", network.host, "iperf3 -s -p 5201")
     job("iperf3-server-2", network.host, "iperf3 -s -p 5202")
@@ -145,7 +145,7 @@ local function judge()
     if not rounds then fail("HTTP of home %s: %s", home, support.read(jobs["http-" .. home].path)) end
   end
   local rounds = support.read(jobs.datagrams.path):match("rounds (%d+)")
-  row("UDP datagrams there and back, each compared", rounds and rounds * 1000 or "broken off")
+  row("UDP datagrams there and back, each compared", rounds and rounds * 5000 or "broken off")
   if not rounds then fail("datagrams: %s", support.read(jobs.datagrams.path)) end
   for _, name in ipairs({ "tcp-out", "tcp-in" }) do
     if jobs[name] then

@@ -28,6 +28,12 @@ local seeds = {
   options = v6(w.ipv6({ src = w.A, dst = w.BR, next = 60, payload = "\4\0\4\1\5\1\1\0" .. w.outward(w.WHOLE, 80) })),
   big = v6(w.tunnel(w.A, w.outward(w.WHOLE, 80, { df = true, payload = w.udp(80, 1, ("z"):rep(700)) }))) ..
     v4(w.inward(w.WHOLE, 80, { df = true, payload = w.udp(1, 80, ("z"):rep(1300)) })),
+  expired = v4(w.inward(w.WHOLE, 80, { ttl = 1 })) .. v6(w.tunnel(w.A, w.inward(w.SHARED, 5200, { src = w.WHOLE, ttl = 1 }))) ..
+    v6(w.tunnel(w.A, w.outward(w.WHOLE, 80, { ttl = 0 }))),
+  pings = v6(w.tunnel(w.D, w.ipv4({ src = w.SHARED, dst = w.HOST, protocol = 1, payload = w.reply(4100) }))) ..
+    v4(w.ipv4({ src = w.HOST, dst = w.SHARED, protocol = 1, payload = w.icmp(11, 0, "\0\0\0\0",
+      w.ipv4({ src = w.SHARED, dst = w.HOST, protocol = 1, payload = w.echo(5200) })) })) ..
+    v6(w.tunnel(w.C, w.ipv4({ src = w.SHARED, dst = w.HOST, protocol = 1, payload = w.icmp(3, 3, "\0\0\0\0", w.inward(w.SHARED, 5200)) }), w.BR2)),
   fragments = v6(w.tunnel(w.A, w.outward(w.WHOLE, 80, { offset = 16 }))) .. v6(w.tunnel(w.A, w.outward(w.WHOLE, 80, { more = true }))),
 }
 seeds.reserved = v4(w.inward("198.51.100.3", 1280)) .. v4(w.inward("198.51.100.3", 1000)) .. v4(w.inward("198.51.100.4", 80)) ..
@@ -65,9 +71,15 @@ local inner = w.tunnel(w.A, w.outward(w.WHOLE, 80, { payload = w.udp(80, 1, ("g"
 local a4, b4 = cut4(long, 800)
 local c4, late = cut4(long, 800, 7)
 local a6, b6 = cut6(inner, 640)
+local first = {}        -- more datagrams than two of the configurations hold
+for i = 1, 6 do
+  first[i] = v4(w.ipv4({ src = w.HOST, dst = w.WHOLE, id = i, more = true, payload = ("e"):rep(16) })) ..
+    v6(w.ipv6({ src = w.A, dst = w.BR, next = 44, payload = "\4\0\0\1\0\0\0" .. string.char(i) .. w.outward(w.WHOLE, 80) }))
+end
 local graph = {
   reassemble = b4 .. a4 .. a6 .. b6 .. c4 .. late,
   cut = v4(long) .. v6(inner),
+  evict = table.concat(first),
   arp = arp(1, w.OWN4) .. arp(2, w.OWN4) .. arp(1, w.WHOLE),
   ndp = v6(hops(w.icmpv6("2001:db8:af::99", w.OWN6, 135, 0, "\0\0\0\0", w.ip(w.OWN6) .. "\1\1\2\0\0\0\6\9"), 255)) ..
     v6(hops(w.icmpv6("2001:db8:af::99", w.OWN6, 136, 0, "\x40\0\0\0", w.ip("2001:db8:af::99") .. "\2\1\2\0\0\0\6\9"), 255)),

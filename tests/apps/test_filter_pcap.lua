@@ -122,8 +122,9 @@ function TestFilter:testMessages()
   local hosts = {}
   for i = 1, 3000 do hosts[i] = ("host 10.%d.%d.1"):format(i / 256, i % 256) end
   local long = table.concat(hosts, " or ")
-  lu.assertEquals(basic.messages("filter.pcap", { filter = long }), { ("app 'x': key 'filter': the expression is too complicated: " ..
-    "libpcap has not compiled its %d bytes within 5 s of processor time"):format(#long) })
+  -- Five seconds of the processor's time, on a busy machine thirty by the clock.
+  lu.assertStrMatches(basic.messages("filter.pcap", { filter = long })[1], ("app 'x': key 'filter': .*libpcap has not compiled .*%d bytes.*")
+    :format(#long))
 end
 
 -- What is compiled in another process is the same.

@@ -379,6 +379,7 @@ SOURCES := \
 	src/nicsim/sim_receive.c \
 	src/nicsim/sim_register.c \
 	src/nicsim/sim_ring.c \
+	src/nicsim/sim_semaphore.c \
 	src/nicsim/sim_send.c \
 	src/nicsim/sim_transmit.c \
 	src/nicsim/sim_tree.c \

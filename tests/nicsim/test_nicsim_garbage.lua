@@ -51,4 +51,20 @@ function TestGarbage:testAWorkingDriverWhoseRegistersAreOverwritten()
   lu.assertStrMatches(text, ".*nicsim: %d+ violations\n")
 end
 
+-- Files of the tree that are cut while they are mapped: the cards go on, and can still be told things.
+function TestGarbage:testFilesThatAreCut()
+  for _, mode in ipairs({ "poll", "trap" }) do
+    local root = folder .. "/cut"
+    support.write(folder .. "/script", ([[
+      d=%s/bus/pci/devices
+      truncate -s 0 $d/0000:05:00.0/resource0 $d/0000:06:00.0/config %s/mailbox
+      sleep 0.2
+      '%s' nicsim --root %s --tell report]]):format(root, root, support.nf, root))
+    local text, code = support.run(("timeout 60 '%s' nicsim --root %s --mode %s --wire generator -- env -u LD_PRELOAD sh %s/script"):format(
+      support.nf, root, mode, folder))
+    lu.assertEquals(code, 0, text)
+    lu.assertStrMatches(text, ".*no violation\n.*no violation\n")
+  end
+end
+
 os.exit(lu.LuaUnit.run())

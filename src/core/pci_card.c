@@ -5,10 +5,10 @@
 
 #include "core/pci_access.h"
 #include "core/pci_record.h"
+#include "core/pci_registers.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -206,25 +206,22 @@ static int open_config(struct pci_card *card)
 static int map(struct pci_card *card)
 {
 	struct stat status;
-	void *at;
 
 	/* A file that stands for the registers, in a tree that is not the kernel's, says itself how long it is. */
 	if (card->device.registers == 0 && !card->vfio && fstat(card->fd, &status) == 0 && status.st_size <= UINT32_MAX)
 		card->device.registers = (uint32_t)status.st_size;
 	if (card->device.registers == 0)
 		return nf_fail(ENODEV, "card %s has no registers in memory", card->device.address);
-	at = mmap(NULL, card->device.registers, PROT_READ | PROT_WRITE, MAP_SHARED, card->fd, 0);
-	if (at == MAP_FAILED)
-		return nf_fail(errno, "card %s: its registers cannot be mapped: %s", card->device.address, strerror(errno));
-	card->registers = at;
-	return 0;
+	card->registers = pci_registers_map(card->fd, card->device.registers);
+	if (card->registers != NULL)
+		return 0;
+	return nf_fail(errno, "card %s: its registers cannot be mapped: %s", card->device.address, strerror(errno));
 }
 
 /* Free what there is of a card; all of it may be missing. */
 static void discard(struct pci_card *card)
 {
-	if (card->registers != NULL)
-		munmap((void *)(uintptr_t)card->registers, card->device.registers);
+	pci_registers_unmap(card->registers);
 	if (card->dev != NULL)
 		pci_free_dev(card->dev);
 	if (card->access != NULL)

@@ -125,7 +125,10 @@ static int map(struct request *request, const struct pci_device *device)
 		return nf_fail(errno, "cannot open %s: %s", path, strerror(errno));
 	request->bytes = fstat(fd, &status) == 0 ? (size_t)status.st_size : 0;
 	at = mmap(NULL, request->bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (at == MAP_FAILED)
+	if (at == MAP_FAILED && errno == EINVAL && strcmp(device->driver, "vfio-pci") == 0)
+		code = nf_fail(EINVAL, "card %s is in use through vfio, and this kernel shows its registers to nobody else; with iomem=relaxed "
+			"on the kernel command line it does", device->address);
+	else if (at == MAP_FAILED)
 		code = nf_fail(errno, "the registers of %s cannot be mapped: %s", device->address, strerror(errno));
 	close(fd);
 	request->registers = at;

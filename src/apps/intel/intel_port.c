@@ -1,6 +1,8 @@
 /* intel_port -- an instance in its worker. See intel_port.h. */
 #include "apps/intel/intel_port.h"
 
+#include "core/pci_registers.h"
+
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -51,35 +53,36 @@ int intel_port_bind(struct intel_port *port)
 	return 0;
 }
 
-/* Map what a key's descriptor reaches. */
-static void *map(const struct intel_port *port, const char *what, size_t bytes, int code)
+static int cannot_map(const struct intel_port *port, const char *what)
 {
-	void *at;
-
-	if (code < 0)
-		return NULL;
-	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, code, 0);
-	close(code);
-	if (at != MAP_FAILED)
-		return at;
-	nf_fail(errno, "app '%s': the %s of %s cannot be mapped: %s", port->app.name, what, port->pci, strerror(errno));
-	return NULL;
+	return nf_fail(errno, "app '%s': the %s of %s cannot be mapped: %s", port->app.name, what, port->pci, strerror(errno));
 }
 
-/* Registers and rings. fails: -EIO with nf_error(); retire undoes what was done */
+/* Registers and rings. fails: -errno with nf_error(); retire undoes what was done */
 static int map_all(struct intel_port *port)
 {
 	char key[INTEL_KEY];
+	void *at;
+	int fd;
 
 	intel_port_queue_key(port, key);
-	port->rings = map(port, "rings", MEMORY_PAGE, resource_open(key));
-	if (port->rings == NULL)
-		return -EIO;
+	fd = resource_open(key);
+	if (fd < 0)
+		return fd;
+	at = mmap(NULL, MEMORY_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (at == MAP_FAILED)
+		return cannot_map(port, "rings");
+	port->rings = at;
 	port->registers_bytes = port->rings->registers;
 	port->kind = port->rings->kind;
 	snprintf(key, sizeof(key), "card:%s", port->pci);
-	port->registers = map(port, "registers", port->registers_bytes, resource_open(key));
-	return port->registers != NULL ? 0 : -EIO;
+	fd = resource_open(key);
+	if (fd < 0)
+		return fd;
+	port->registers = pci_registers_map(fd, port->registers_bytes);
+	close(fd);
+	return port->registers != NULL ? 0 : cannot_map(port, "registers");
 }
 
 /* Wait for the link, when that is wanted; not for ever, and without failing: a cable may be plugged in later. */
@@ -217,8 +220,7 @@ void intel_port_retire(struct app *app)
 {
 	struct intel_port *port = (struct intel_port *)app;
 
-	if (port->registers != NULL)
-		munmap((void *)(uintptr_t)port->registers, port->registers_bytes);
+	pci_registers_unmap(port->registers);
 	if (port->rings != NULL)
 		munmap(port->rings, MEMORY_PAGE);
 	free(port->receive.packet);

@@ -201,6 +201,7 @@ SOURCES := \
 	src/apps/lwaftr/error.c \
 	src/apps/lwaftr/fragment.c \
 	src/apps/lwaftr/lwaftr.c \
+	src/apps/lwaftr/path.c \
 	src/apps/lwaftr/port.c \
 	src/apps/lwaftr/ready.c \
 	src/apps/lwaftr/relay.c \
@@ -380,6 +381,7 @@ SOURCES := \
 	src/nicsim/sim_receive.c \
 	src/nicsim/sim_register.c \
 	src/nicsim/sim_ring.c \
+	src/nicsim/sim_semaphore.c \
 	src/nicsim/sim_send.c \
 	src/nicsim/sim_transmit.c \
 	src/nicsim/sim_tree.c \

@@ -123,9 +123,14 @@ static int compile_in_child(const char *expression, struct bpf_ops *program)
 		kill(child, SIGKILL);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	if (!heard)
+	if (!heard && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
 		return nf_fail(EINVAL, "the expression is too complicated: libpcap has not compiled its %zu bytes within %d s of "
 			"processor time", strlen(expression), SECONDS);
+	if (!heard && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return nf_fail(EINVAL, "libpcap has not compiled the %zu bytes of the expression within %d s: it is too complicated, or "
+			"no name server answers", strlen(expression), PATIENCE);
+	if (!heard)
+		return nf_fail(EINVAL, "libpcap has failed over the %zu bytes of the expression (status %d)", strlen(expression), status);
 	return verdict.code < 0 ? nf_fail(-verdict.code, "%s", verdict.text) : 0;
 }
 

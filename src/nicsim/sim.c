@@ -85,7 +85,7 @@ int sim_begin(struct sim *sim, const char *root, const char *cards)
 		code = sim_mailbox_begin(sim);
 	snprintf(copy, sizeof(copy), "%s", cards);
 	sim->now_ns = clock_system_ns();
-	sim_dma_begin();
+	sim_dma_begin(sim);
 	while (code == 0 && (name = strsep(&rest, ",")) != NULL) {
 		const struct sim_kind *kind = sim_kind_find(name);
 

@@ -16,6 +16,7 @@ enum {
 	SIM_FCS = 4,
 	SIM_PAGE = 4096,
 	SIM_HUGE = 2 << 20,
+	SIM_CONFIG = 4096,              /* bytes of configuration space */
 	SIM_NAME = 32
 };
 
@@ -255,7 +256,7 @@ const void *sim_dma_peek(uint64_t address);
 bool sim_dma_read(struct sim_card *card, uint64_t address, void *to, uint32_t length, const char *what);
 bool sim_dma_write(struct sim_card *card, uint64_t address, const void *from, uint32_t length, const char *what);
 
-void sim_dma_begin(void);
+void sim_dma_begin(const struct sim *sim);
 
 /* See which drivers came and went; at most every millisecond. */
 void sim_dma_watch(struct sim *sim);
@@ -280,6 +281,8 @@ static inline uint32_t sim_get(const struct sim_card *card, uint32_t at)
 
 /* Add to a counter that sticks at its greatest value, to one of two registers. Whoever polls sees it later. */
 void sim_count(struct sim_card *card, uint32_t at, uint32_t more);
+/* One more frame of a length, with FCS, in the six counters of lengths: PRC, PTC. */
+void sim_count_size(struct sim_card *card, uint32_t first, uint32_t length);
 void sim_count64(struct sim_card *card, uint32_t low, uint32_t high, uint64_t more);
 
 /* Let those see the counters who poll. */
@@ -306,6 +309,8 @@ void sim_ring_tail(struct sim_queue *queue, uint32_t tail);
 void sim_ring_locked(struct sim_queue *queue, const char *name);
 /* Enable, disable what has waited long enough. */
 void sim_ring_tick(struct sim_card *card);
+/* Where a transmit queue's head is written, if anywhere: bit 0 of the address, a multiple of `align`, switches it on. */
+void sim_ring_write_back(struct sim_queue *queue, uint32_t align, uint32_t threshold_bits);
 /* All queues as after a reset. */
 void sim_ring_reset(struct sim_card *card);
 /* Descriptors between head and tail. */
@@ -357,6 +362,16 @@ bool sim_filter_unicast(const struct sim_card *card, const uint8_t *mac, uint32_
 bool sim_filter_multicast(const struct sim_card *card, const uint8_t *mac, uint32_t mta, uint32_t offset);
 bool sim_filter_vlan(const struct sim_card *card, uint16_t vlan, uint32_t vfta);
 bool sim_filter_is_broadcast(const uint8_t *mac);
+
+/* The permanent address stands in the first filter from the start. */
+void sim_filter_permanent(struct sim_card *card, uint32_t ral);
+
+/* --- sim_semaphore ------------------------------------------------------------------------------------------------------ */
+
+/* SWSM was read. */
+void sim_semaphore_taken(struct sim_card *card, uint32_t swsm, uint32_t value);
+/* SW_FW_SYNC was written: is that allowed? */
+void sim_semaphore_check(struct sim_card *card, uint32_t swsm, uint32_t value);
 
 /* --- kinds -------------------------------------------------------------------------------------------------------------- */
 

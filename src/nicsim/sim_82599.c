@@ -22,7 +22,6 @@ static const struct sim_alias aliases[] = {
 
 enum { CTRL_MASTER_DISABLE = 1 << 2, CTRL_LRST = 1 << 3, CTRL_RST = 1 << 26 };
 enum { STATUS_LINK = 1 << 7, STATUS_MASTER = 1 << 19 };
-enum { SWSM_SMBI = 1, SWSM_SWESMBI = 2 };
 
 static bool is_on(const struct sim_card *card, uint32_t at, uint32_t bit)
 {
@@ -59,24 +58,12 @@ static void write_rxdctl(struct sim_queue *queue, uint32_t value)
 	sim_ring_enable(queue, wants);
 }
 
-/* Where the head is written, if anywhere: bit 0 of the address switches it on. source: 7.2.3.5.2 "Tx Head Pointer Write Back" */
-static void configure_write_back(struct sim_queue *queue)
-{
-	struct sim_card *card = queue->card;
-	uint32_t low = sim_get(card, queue->at + SIM_WRITE_BACK);
-
-	queue->write_back = low & 1 ? (uint64_t)sim_get(card, queue->at + SIM_WRITE_BACK + 4) << 32 | (low & ~15u) : 0;
-	if (queue->write_back != 0 && (low & 12 || sim_bits(sim_get(card, queue->at + SIM_CONTROL), 16, 7) != 0))
-		sim_judge(card, SIM_RULE_WRITE_BACK, "transmit queue %u: address 0x%08x, WTHRESH %u", queue->number, low & ~3u,
-			sim_bits(sim_get(card, queue->at + SIM_CONTROL), 16, 7));
-}
-
 static void write_txdctl(struct sim_queue *queue, uint32_t value)
 {
 	bool wants = value & SIM_ENABLE;
 
 	if (wants && !queue->enabled && !queue->wanted) {
-		configure_write_back(queue);
+		sim_ring_write_back(queue, 16, 7);
 		/* 4.6.8 "Transmit Initialization": first DMATXCTL.TE */
 		if (!is_on(queue->card, DMATXCTL, 1))
 			sim_judge(queue->card, SIM_RULE_TRANSMIT_OFF, "transmit queue %u was enabled", queue->number);
@@ -115,24 +102,13 @@ static void write_queue(struct sim_card *card, uint16_t id, uint32_t n, uint32_t
 
 /* --- EEPROM, semaphores, reset ---------------------------------------------------------------------------------------------- */
 
-/* Reading SWSM sets SMBI: whoever read 0 holds it. source: 8.2.3.4.9 "Software Semaphore Register" */
 static void taken(struct sim_card *card, const struct sim_register *row, uint32_t n, uint32_t at, uint32_t value)
 {
 	(void)n;
 	if (row->id == R_SWSM)
-		sim_set(card, at, value | SWSM_SMBI);
+		sim_semaphore_taken(card, at, value);
 	else if (row->id == R_EICR)
 		sim_set(card, at, 0);
-}
-
-/* SW_FW_SYNC is shared with the firmware: 10.5.4 "Software and Firmware Synchronization". Polled registers do not show who held
- * SWSM when. */
-static void check_semaphore(struct sim_card *card, uint32_t value)
-{
-	uint32_t needed = SWSM_SMBI | SWSM_SWESMBI;
-
-	if (card->sim->mode != SIM_POLL && (sim_get(card, SWSM) & needed) != needed)
-		sim_judge(card, SIM_RULE_SEMAPHORE, "SW_FW_SYNC written: 0x%08x, SWSM is 0x%08x", value, sim_get(card, SWSM));
 }
 
 static void write_ctrl(struct sim_card *card, uint32_t old, uint32_t value)
@@ -182,7 +158,7 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 		sim_set(card, at, sim_eeprom_eec(card, value));
 		break;
 	case R_SW_FW_SYNC:
-		check_semaphore(card, value);
+		sim_semaphore_check(card, SWSM, value);
 		break;
 	case R_RXCTRL:
 		write_rxctrl(card, old, value);
@@ -229,17 +205,13 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 	}
 }
 
-/* The permanent address stands in RAL[0] and RAH[0] from the start. */
 static void reset(struct sim_card *card)
 {
-	const uint8_t *mac = card->mac;
-
 	for (uint32_t i = 0; i < SIM_QUEUES; i++) {
 		card->receive[i].at = i < 64 ? RDBAL + 64 * i : RDBAL_HIGH + 64 * (i - 64);
 		card->transmit[i].at = TDBAL + 64 * i;
 	}
-	sim_set(card, RAL, (uint32_t)mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24);
-	sim_set(card, RAH, (uint32_t)mac[4] | (uint32_t)mac[5] << 8 | 1u << 31);
+	sim_filter_permanent(card, RAL);
 	sim_set(card, MPSAR, UINT32_MAX);
 	sim_set(card, MPSAR + 4, UINT32_MAX);
 	for (uint32_t i = 1; i < 8; i++)

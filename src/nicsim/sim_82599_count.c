@@ -1,17 +1,6 @@
 /* sim_82599_count -- the statistics of the 82599. source: 82599 datasheet 8.2.3.23 "Statistic Registers" */
 #include "nicsim/sim_82599.h"
 
-/* PRC and PTC: 64, 65 to 127, 128 to 255, 256 to 511, 512 to 1023 bytes, and longer, with FCS. */
-static uint32_t size_class(uint32_t length)
-{
-	static const uint32_t most[] = { 64, 127, 255, 511, 1023 };
-	uint32_t i = 0;
-
-	while (i < 5 && length > most[i])
-		i++;
-	return i;
-}
-
 void sim_82599_count_receive(struct sim_card *card, const struct sim_frame *f)
 {
 	uint32_t length = f->length + SIM_FCS;
@@ -28,7 +17,7 @@ void sim_82599_count_receive(struct sim_card *card, const struct sim_frame *f)
 		return;
 	}
 	/* MAC counters run even while reception is off; the filter's do not. */
-	sim_count(card, PRC + 4 * size_class(length), 1);
+	sim_count_size(card, PRC, length);
 	sim_count(card, GPRC, 1);
 	sim_count64(card, GORCL, GORCH, length);
 	if (sim_filter_is_broadcast(f->data))
@@ -69,7 +58,7 @@ void sim_82599_count_transmit(struct sim_card *card, const uint8_t *data, uint32
 	sim_count(card, TPT, 1);
 	sim_count(card, GPTC, 1);
 	sim_count64(card, GOTCL, GOTCH, bytes);
-	sim_count(card, PTC + 4 * size_class(bytes), 1);
+	sim_count_size(card, PTC, bytes);
 	sim_count(card, TXDGPC, 1);
 	sim_count64(card, TXDGBCL, TXDGBCH, length);
 	if (sim_filter_is_broadcast(data))

@@ -11,9 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { LINE = 256, WORDS = 5, WAIT_MS = 20000 };
+enum { LINE = 256, WORDS = 5, WAIT_MS = 20000, SILENCE_NS = 200000000 };
 
-static int listener = -1;
+static int listener = -1, caller = -1;   /* caller: who has connected */
 static bool has_input;
 
 /* --- commands ----------------------------------------------------------------------------------------------------------- */
@@ -202,8 +202,7 @@ int sim_control_begin(struct sim *sim, bool with_input)
 static void serve(struct sim *sim, int fd)
 {
 	char line[LINE];
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
-	ssize_t n = poll(&ready, 1, 100) > 0 ? read(fd, line, sizeof(line) - 1) : -1;
+	ssize_t n = read(fd, line, sizeof(line) - 1);
 	FILE *out = n > 0 ? fdopen(fd, "w") : NULL;
 
 	if (out == NULL) {
@@ -233,18 +232,31 @@ static void read_input(struct sim *sim)
 	fflush(stdout);
 }
 
+/* Whoever connects is served when he has said something; who is silent for a while is sent away. The cards do not wait for him. */
+static void look_at_caller(struct sim *sim, bool speaks)
+{
+	static uint64_t since_ns;
+
+	if (caller < 0) {
+		caller = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		since_ns = sim->now_ns;
+	} else if (speaks) {
+		serve(sim, caller);
+		caller = -1;
+	} else if (sim->now_ns - since_ns > SILENCE_NS) {
+		close(caller);
+		caller = -1;
+	}
+}
+
 void sim_control_step(struct sim *sim)
 {
-	struct pollfd ready[2] = { { .fd = listener, .events = POLLIN }, { .fd = has_input ? STDIN_FILENO : -1, .events = POLLIN } };
+	struct pollfd ready[2] = { { .fd = caller < 0 ? listener : caller, .events = POLLIN },
+		{ .fd = has_input ? STDIN_FILENO : -1, .events = POLLIN } };
 
-	if (poll(ready, 2, 0) <= 0)
-		return;
-	if (ready[0].revents & POLLIN) {
-		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-
-		if (fd >= 0)
-			serve(sim, fd);
-	}
+	poll(ready, 2, 0);
+	if (caller >= 0 || ready[0].revents & POLLIN)
+		look_at_caller(sim, ready[0].revents != 0);
 	if (ready[1].revents)
 		read_input(sim);
 }
@@ -255,8 +267,10 @@ void sim_control_end(struct sim *sim)
 
 	if (listener < 0)
 		return;
+	if (caller >= 0)
+		close(caller);
 	close(listener);
-	listener = -1;
+	caller = listener = -1;
 	if (make_address(&address, sim->root) == 0)
 		unlink(address.sun_path);
 }

@@ -41,6 +41,7 @@ static uint32_t slot_count;
 static struct slot cache[CACHE];        /* huge pages seen last, by frame */
 static uint64_t looks, watched_ns, looked_ns;
 static int own_pagemap = -1;
+static const struct sim *cards;         /* for the handler of signals */
 
 static struct slot *find_slot(uint64_t key)
 {
@@ -164,26 +165,39 @@ static void look(const struct sim *sim, bool processes)
 	looked_ns = sim->now_ns;
 }
 
-/* A driver has cut a file that is mapped here: put memory of nobody in its place. */
-static void on_cut(int number, siginfo_t *info, void *context)
+/* Does an address lie in one of our mappings? *page: the size of its pages. */
+static bool is_mapped(uintptr_t fault, uintptr_t *page)
 {
-	uintptr_t fault = (uintptr_t)info->si_addr;
-
-	(void)context;
-	for (uint32_t i = 0; i < area_count; i++) {
-		uintptr_t from = (uintptr_t)area[i].at, page = area[i].is_huge ? SIM_HUGE : SIM_PAGE;
-
-		if (fault >= from && fault < from + area[i].bytes &&
-		    mmap((void *)(fault & ~(page - 1)), page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
-			return;
-	}
-	signal(number, SIG_DFL);
+	*page = SIM_PAGE;
+	if (fault - (uintptr_t)cards->mailbox < sizeof(struct sim_mailbox))
+		return true;
+	for (uint32_t i = 0; i < cards->card_count; i++)
+		if (fault - (uintptr_t)cards->card[i].bar < cards->card[i].kind->bar || fault - (uintptr_t)cards->card[i].config < SIM_CONFIG)
+			return true;
+	for (uint32_t i = 0; i < area_count; i++)
+		if (fault - (uintptr_t)area[i].at < area[i].bytes) {
+			*page = area[i].is_huge ? SIM_HUGE : SIM_PAGE;
+			return true;
+		}
+	return false;
 }
 
-void sim_dma_begin(void)
+/* Somebody has cut a file that is mapped here, memory of a driver or a file of the tree: put memory of nobody in its place. */
+static void on_cut(int number, siginfo_t *info, void *context)
+{
+	uintptr_t fault = (uintptr_t)info->si_addr, page;
+
+	(void)context;
+	if (!is_mapped(fault, &page) || mmap((void *)(fault & ~(page - 1)), page, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		signal(number, SIG_DFL);
+}
+
+void sim_dma_begin(const struct sim *sim)
 {
 	struct sigaction action = { .sa_sigaction = on_cut, .sa_flags = SA_SIGINFO };
 
+	cards = sim;
 	sigaction(SIGBUS, &action, NULL);
 }
 

@@ -38,3 +38,11 @@ bool sim_filter_is_broadcast(const uint8_t *mac)
 {
 	return (mac[0] & mac[1] & mac[2] & mac[3] & mac[4] & mac[5]) == 0xff;
 }
+
+void sim_filter_permanent(struct sim_card *card, uint32_t ral)
+{
+	const uint8_t *mac = card->mac;
+
+	sim_set(card, ral, (uint32_t)mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24);
+	sim_set(card, ral + 4, (uint32_t)mac[4] | (uint32_t)mac[5] << 8 | 1u << 31);
+}

@@ -122,8 +122,8 @@ void sim_generator_taken(struct sim_wire *wire)
 	wire->ended = wire->traffic.count != 0 && wire->checked.sent == wire->traffic.count;
 }
 
-/* The mark in a frame; NULL when it has none. */
-static const uint8_t *find_mark(const uint8_t *data, uint32_t length, uint32_t *bytes)
+/* The mark in a frame; NULL when it has none. *sound: checksums are right, as far as `checks` says. */
+static const uint8_t *find_mark(const uint8_t *data, uint32_t length, uint32_t checks, uint32_t *bytes, bool *sound)
 {
 	struct sim_frame frame;
 	uint32_t magic, at, end;
@@ -131,7 +131,8 @@ static const uint8_t *find_mark(const uint8_t *data, uint32_t length, uint32_t *
 	memset(&frame, 0, offsetof(struct sim_frame, queue));
 	frame.data = data;
 	frame.length = length;
-	sim_parse(&frame, ETHERNET_VLAN, 0);
+	sim_parse(&frame, ETHERNET_VLAN, checks);
+	*sound = !frame.ip_bad && !frame.l4_bad;
 	if (!frame.is_tcp && !frame.is_udp)
 		return NULL;
 	at = frame.l4 + (frame.is_tcp ? TCP_HEADER : UDP_HEADER);
@@ -175,8 +176,9 @@ static void see(struct sim_wire *from, uint64_t sequence)
 
 void sim_generator_check(struct sim *sim, struct sim_wire *at, const uint8_t *data, uint32_t length)
 {
+	bool sound = true;
 	uint32_t bytes = 0;
-	const uint8_t *mark = find_mark(data, length, &bytes);
+	const uint8_t *mark = find_mark(data, length, sim->deep ? SIM_CHECK_IP | SIM_CHECK_L4 : 0, &bytes, &sound);
 	uint64_t sequence;
 	struct sim_wire *from;
 
@@ -186,7 +188,7 @@ void sim_generator_check(struct sim *sim, struct sim_wire *at, const uint8_t *da
 	}
 	memcpy(&sequence, mark + 6, 8);
 	from = mark[4] < sim->card_count ? sim->card[mark[4]].wire : NULL;
-	if (from == NULL || from->kind != SIM_WIRE_GENERATOR || !is_intact(mark, bytes, sequence))
+	if (from == NULL || from->kind != SIM_WIRE_GENERATOR || !sound || !is_intact(mark, bytes, sequence))
 		at->checked.corrupted++;
 	else
 		see(from, sequence);

@@ -40,7 +40,6 @@ enum { CTRL_MASTER_DISABLE = 1 << 2, CTRL_SLU = 1 << 6, CTRL_RST = 1 << 26, CTRL
 #define CTRL_PHY_RST (1U << 31)
 enum { STATUS_FD = 1, STATUS_LU = 2, STATUS_1000 = 2 << 6, STATUS_MASTER = 1 << 19, STATUS_RESET_DONE = 1 << 21 };
 enum { RCTL_EN = 2, RCTL_LPE = 1 << 5, RCTL_SECRC = 1 << 26, TCTL_EN = 2 };
-enum { SWSM_SMBI = 1, SWSM_SWESMBI = 2 };
 enum { MDIC_WRITE = 1, MDIC_READ = 2, MDIC_READY = 1 << 28 };
 enum { PHY_CONTROL, PHY_STATUS, PHY_ID1, PHY_ID2, PHY_ADVERTISED, PHY_PARTNER };
 enum { PHY_DOWN = 1 << 11, PHY_RESTART = 1 << 9, PHY_RESET = 1 << 15 };
@@ -65,16 +64,6 @@ static void configure_receive(struct sim_queue *queue)
 	queue->strips_vlan = sim_get(card, CTRL) & CTRL_VME;
 }
 
-static void configure_write_back(struct sim_queue *queue)
-{
-	struct sim_card *card = queue->card;
-	uint32_t low = sim_get(card, queue->at + SIM_WRITE_BACK), threshold = sim_bits(sim_get(card, queue->at + SIM_CONTROL), 16, 5);
-
-	queue->write_back = low & 1 ? (uint64_t)sim_get(card, queue->at + SIM_WRITE_BACK + 4) << 32 | (low & ~3u) : 0;
-	if (queue->write_back != 0 && threshold != 0)
-		sim_judge(card, SIM_RULE_WRITE_BACK, "transmit queue %u: WTHRESH %u", queue->number, threshold);
-}
-
 static void write_queue(struct sim_card *card, uint16_t id, uint32_t n, uint32_t value, const char *name)
 {
 	struct sim_queue *receive = &card->receive[n % SIM_QUEUES], *transmit = &card->transmit[n % SIM_QUEUES];
@@ -94,7 +83,7 @@ static void write_queue(struct sim_card *card, uint16_t id, uint32_t n, uint32_t
 		break;
 	case R_TXDCTL:
 		if (wants && !transmit->enabled && !transmit->wanted)
-			configure_write_back(transmit);
+			sim_ring_write_back(transmit, 4, 5);
 		sim_ring_enable(transmit, wants);
 		break;
 	case R_RDT:
@@ -151,17 +140,9 @@ static void taken(struct sim_card *card, const struct sim_register *row, uint32_
 {
 	(void)n;
 	if (row->id == R_SWSM)
-		sim_set(card, at, value | SWSM_SMBI);
+		sim_semaphore_taken(card, at, value);
 	else if (row->id == R_ICR || row->id == R_EICR)
 		sim_set(card, at, 0);
-}
-
-static void check_semaphore(struct sim_card *card, uint32_t value)
-{
-	uint32_t needed = SWSM_SMBI | SWSM_SWESMBI;
-
-	if (card->sim->mode != SIM_POLL && (sim_get(card, SWSM) & needed) != needed)
-		sim_judge(card, SIM_RULE_SEMAPHORE, "SW_FW_SYNC written: 0x%08x, SWSM is 0x%08x", value, sim_get(card, SWSM));
 }
 
 static void write_ctrl(struct sim_card *card, uint32_t old, uint32_t value)
@@ -209,7 +190,7 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 		write_mdic(card, value);
 		break;
 	case R_SW_FW_SYNC:
-		check_semaphore(card, value);
+		sim_semaphore_check(card, SWSM, value);
 		break;
 	case R_RCTL:
 		write_rctl(card, old, value);
@@ -231,15 +212,12 @@ static void written(struct sim_card *card, const struct sim_register *row, uint3
 
 static void reset(struct sim_card *card)
 {
-	const uint8_t *mac = card->mac;
-
 	for (uint32_t i = 0; i < card->kind->queues; i++) {
 		card->receive[i].at = RDBAL + 64 * i;
 		card->transmit[i].at = TDBAL + 64 * i;
 	}
 	reset_phy(card);
-	sim_set(card, RAL, (uint32_t)mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24);
-	sim_set(card, RAH, (uint32_t)mac[4] | (uint32_t)mac[5] << 8 | 1u << 31);
+	sim_filter_permanent(card, RAL);
 	sim_set(card, STATUS, STATUS_MASTER | STATUS_RESET_DONE | (card->number & 1) << 2);
 }
 

@@ -1,16 +1,6 @@
 /* sim_igb_count -- the statistics of the gigabit cards. source: 82576 datasheet 8.18 "Statistics Registers Descriptions" */
 #include "nicsim/sim_igb.h"
 
-static uint32_t size_class(uint32_t length)
-{
-	static const uint32_t most[] = { 64, 127, 255, 511, 1023 };
-	uint32_t i = 0;
-
-	while (i < 5 && length > most[i])
-		i++;
-	return i;
-}
-
 void sim_igb_count_receive(struct sim_card *card, const struct sim_frame *f)
 {
 	uint32_t length = f->length + SIM_FCS;
@@ -26,7 +16,7 @@ void sim_igb_count_receive(struct sim_card *card, const struct sim_frame *f)
 	}
 	if (f->queue_count == 0)
 		return;
-	sim_count(card, PRC + 4 * size_class(length), 1);
+	sim_count_size(card, PRC, length);
 	sim_count(card, GPRC, 1);
 	sim_count64(card, GORCL, GORCH, length);
 	sim_count(card, RPTHC, 1);
@@ -47,7 +37,7 @@ void sim_igb_count_transmit(struct sim_card *card, const uint8_t *data, uint32_t
 	sim_count64(card, GOTCL, GOTCH, bytes);
 	sim_count64(card, TOTL, TOTH, bytes);
 	sim_count64(card, HGOTCL, HGOTCH, bytes);
-	sim_count(card, PTC + 4 * size_class(bytes), 1);
+	sim_count_size(card, PTC, bytes);
 	if (sim_filter_is_broadcast(data))
 		sim_count(card, BPTC, 1);
 	else if (data[0] & 1)

@@ -88,6 +88,17 @@ void sim_count(struct sim_card *card, uint32_t at, uint32_t more)
 	card->value[at / 4] = more > UINT32_MAX - value ? UINT32_MAX : value + more;
 }
 
+/* 64, 65 to 127, 128 to 255, 256 to 511, 512 to 1023 bytes, and longer. */
+void sim_count_size(struct sim_card *card, uint32_t first, uint32_t length)
+{
+	static const uint32_t most[] = { 64, 127, 255, 511, 1023 };
+	uint32_t i = 0;
+
+	while (i < 5 && length > most[i])
+		i++;
+	sim_count(card, first + 4 * i, 1);
+}
+
 void sim_count64(struct sim_card *card, uint32_t low, uint32_t high, uint64_t more)
 {
 	uint64_t value = (uint64_t)card->value[high / 4] << 32 | card->value[low / 4];

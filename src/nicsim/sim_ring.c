@@ -168,6 +168,17 @@ void sim_ring_tail(struct sim_queue *queue, uint32_t tail)
 		sim_receive_given(queue, before, tail);
 }
 
+/* source: 82599 datasheet 7.2.3.5.2 "Tx Head Pointer Write Back"; 82576 datasheet 7.2.3.3 */
+void sim_ring_write_back(struct sim_queue *queue, uint32_t align, uint32_t threshold_bits)
+{
+	struct sim_card *card = queue->card;
+	uint32_t low = sim_get(card, queue->at + SIM_WRITE_BACK), threshold = sim_bits(sim_get(card, queue->at + SIM_CONTROL), 16, threshold_bits);
+
+	queue->write_back = low & 1 ? (uint64_t)sim_get(card, queue->at + SIM_WRITE_BACK + 4) << 32 | (low & ~(align - 1)) : 0;
+	if (queue->write_back != 0 && ((low & ~3u & (align - 1)) != 0 || threshold != 0))
+		sim_judge(card, SIM_RULE_WRITE_BACK, "transmit queue %u: address 0x%08x, WTHRESH %u", queue->number, low & ~3u, threshold);
+}
+
 void sim_ring_reset(struct sim_card *card)
 {
 	for (uint32_t i = 0; i < SIM_QUEUES; i++) {

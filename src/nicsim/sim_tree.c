@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 enum {
-	CONFIG_BYTES = 4096,
 	CONFIG_POWER = 0x40, CONFIG_MSI = 0x50, CONFIG_MSIX = 0x70, CONFIG_EXPRESS = 0xa0       /* capabilities */
 };
 
@@ -118,7 +117,7 @@ static void fill_config(const struct sim_card *card, uint8_t *config)
 {
 	const struct sim_kind *kind = card->kind;
 
-	memset(config, 0, CONFIG_BYTES);
+	memset(config, 0, SIM_CONFIG);
 	put16(config, 0x00, kind->vendor);
 	put16(config, 0x02, kind->device);
 	put16(config, 0x04, 0x0002);                    /* COMMAND: memory space */
@@ -163,7 +162,7 @@ static int write_texts(const struct sim_card *card, const char *folder)
 
 int sim_tree_add(struct sim *sim, struct sim_card *card)
 {
-	static uint8_t config[CONFIG_BYTES];
+	static uint8_t config[SIM_CONFIG];
 	char path[64], folder[512];
 	int code;
 
@@ -181,7 +180,7 @@ int sim_tree_add(struct sim *sim, struct sim_card *card)
 		code = write_file(folder, "resource0", "", 0);
 	if (code < 0)
 		return code;
-	card->config = map_file(folder, "config", CONFIG_BYTES);
+	card->config = map_file(folder, "config", SIM_CONFIG);
 	card->bar = map_file(folder, "resource0", card->kind->bar);
 	return card->config != NULL && card->bar != NULL ? 0 : -EIO;
 }
@@ -200,7 +199,7 @@ void sim_tree_end(struct sim *sim)
 		struct sim_card *card = &sim->card[i];
 
 		if (card->config != NULL)
-			munmap(card->config, CONFIG_BYTES);
+			munmap(card->config, SIM_CONFIG);
 		if (card->bar != NULL)
 			munmap(card->bar, card->kind->bar);
 	}

@@ -29,6 +29,8 @@ int reassembler_prepare(struct app *app, const struct app *old)
 	(void)old;
 	random_init(&reassembler->random, random_seed, app->name);
 	key = (struct siphash_key){ { random_u64(&reassembler->random), random_u64(&reassembler->random) } };
+	for (uint32_t i = 0; i < REASSEMBLER_LOTS; i++)
+		reassembler->lot[i] = random_u64(&reassembler->random);
 	reassembler->table = malloc(sizeof(*reassembler->table) + reassembly_size(reassembler->datagrams, fragments));
 	if (reassembler->table == NULL)
 		return nf_fail(ENOMEM, "app '%s': no memory for %u datagrams in %u fragments", app->name, reassembler->datagrams, fragments);
@@ -204,6 +206,40 @@ void reassembler_expire(struct reassembler *reassembler)
 	}
 }
 
+/* Fetch what dropping a datagram will read; one step after the other, 0 to 2, some time apart. */
+static void fetch(const struct reassembly *table, const struct reassembly_datagram *datagram, uint32_t step)
+{
+	const struct reassembly_piece *piece;
+
+	if (step == 0) {
+		__builtin_prefetch(datagram, 1);
+		__builtin_prefetch(&datagram->newer, 1);
+		return;
+	}
+	piece = reassembly_first(table, datagram);
+	__builtin_prefetch(&table->bucket[datagram->bucket], 1);
+	if (step == 1)
+		__builtin_prefetch(piece, 1);
+	else if (piece != NULL)
+		__builtin_prefetch(piece->item, 1);
+}
+
+/* Draw a datagram. What the next ones lie in is fetched beforehand: a flood of fragments would wait for each. */
+static struct reassembly_datagram *draw(struct reassembler *reassembler)
+{
+	enum { STEPS = 3, APART = REASSEMBLER_LOTS / STEPS };
+	uint64_t *number = &reassembler->lot[reassembler->drawn % REASSEMBLER_LOTS], drawn = *number;
+
+	*number = random_u64(&reassembler->random);
+	reassembler->drawn++;
+	for (uint32_t step = 0; step < STEPS; step++) {
+		uint32_t ahead = reassembler->drawn + REASSEMBLER_LOTS - 1 - APART * step;
+
+		fetch(reassembler->table, reassembly_draw(reassembler->table, reassembler->lot[ahead % REASSEMBLER_LOTS]), step);
+	}
+	return reassembly_draw(reassembler->table, drawn);
+}
+
 /* Make room by dropping datagrams drawn by lot, but not `but`. gives: false when only that one is left */
 static bool evict(struct reassembler *reassembler, const struct reassembly_datagram *but)
 {
@@ -213,7 +249,7 @@ static bool evict(struct reassembler *reassembler, const struct reassembly_datag
 	if (table->count <= (but != NULL ? 1u : 0u))
 		return false;
 	do {
-		victim = reassembly_draw(table, random_u64(&reassembler->random));
+		victim = draw(reassembler);
 	} while (victim == but);
 	reassembler->app.counter[EVICTED_DATAGRAMS] += !victim->given_up;
 	drop_datagram(reassembler, victim, EVICTED);

@@ -7,6 +7,7 @@
 enum { NEEDS_REASSEMBLY, REASSEMBLED, UNNEEDED, INVALID_DATAGRAMS, EVICTED_DATAGRAMS, LATE_DATAGRAMS, ERRORS, MEMORY };
 enum { INVALID, OVERLAP, TOO_MANY, TOO_LONG, DUPLICATE, EVICTED, LATE, NO_PACKET, CUT_OFF };
 enum { OUTPUT, ERROR_OUTPUT };
+enum { REASSEMBLER_LOTS = 16 };
 enum { REASSEMBLER_LONGEST = 10240 };   /* bytes of a frame with a whole datagram: a PACKET_JUMBO */
 
 /* A fragment as found in a packet. Offsets in bytes from the frame's beginning. */
@@ -35,6 +36,8 @@ struct reassembler {
 	uint8_t source[16];             /* of errors */
 	struct token_bucket errors;
 	struct random random;
+	uint64_t lot[REASSEMBLER_LOTS]; /* the next ones that are drawn when datagrams must make room, from drawn on */
+	uint32_t drawn;
 	struct reassembly *table;       /* its memory lies behind it */
 	uint32_t jumbo;                 /* long packets that are held */
 	/* What differs. find: look at a packet. finish: `whole` has the headers of one packet and all payloads: make them those of the

@@ -210,7 +210,7 @@ const struct app_class lwaftr_b4_class = {
 		"the mark (RFC 6040 section 4.2).",
 	.size = sizeof(struct b4),
 	.params = params,
-	.expansion = B4_FRAGMENTS_MOST,
+	.expansion = TUNNEL_FRAGMENTS,
 	.inputs = (const char *const[]){ "inside", "tunnel", "fragments?", NULL },
 	.outputs = (const char *const[]){ "inside", "tunnel", "fragments?", NULL },
 	.counters = (const char *const[]){ "out-packets", "out-bytes", "in-packets", "in-bytes", "hairpins", "cut", "errors",

@@ -17,7 +17,6 @@
 #include "apps/lwaftr/tunnel.h"
 
 enum { B4_INSIDE, B4_TUNNEL, B4_FRAGMENTS };    /* ports, of input and output */
-enum { B4_FRAGMENTS_MOST = 9 };                 /* of the longest packet (a PACKET_JUMBO) in a tunnel with the least MTU */
 
 enum b4_kind { B4_TCP, B4_UDP, B4_ECHO, B4_KINDS };
 

@@ -47,48 +47,22 @@ static void write_outer(const struct b4 *b4, struct packet *p)
 	memcpy(outer->dst, b4->br, sizeof(outer->dst));
 }
 
-/* Take n empty packets for later fragments. gives: false when there are not so many; none was taken then */
-static bool take(struct packet **burst, uint32_t n, uint32_t length, const struct packet *model)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		burst[i] = packet_alloc_length(length);
-		if (burst[i] == NULL) {
-			packet_free_burst(burst, i);
-			return false;
-		}
-		burst[i]->meta = model->meta;
-		memcpy(burst[i]->data, model->data, ETHERNET_HEADER);
-	}
-	return true;
-}
-
 /* The outer packet is cut, never the inner one: RFC 2473 section 7.2 (b). */
 static void send_cut(struct b4 *b4, struct packet *p, uint32_t mtu)
 {
-	struct packet *later[B4_FRAGMENTS_MOST];
+	uint32_t id = ident_next(&b4->state->ident, b4->br, sizeof(b4->br)), count;
+	struct packet *later[TUNNEL_FRAGMENTS];
 	struct app *app = &b4->app;
-	struct fragment plan;
-	uint8_t *data = p->data + ETHERNET_HEADER;
-	uint32_t id;
 
-	if (fragment6_plan(&plan, data, p->length - ETHERNET_HEADER, mtu) != FRAGMENT_CUT || plan.count > B4_FRAGMENTS_MOST ||
-		packet_headroom(p) < FRAGMENT_HEADER || !take(later, plan.count - 1, ETHERNET_HEADER + mtu, p)) {
+	count = tunnel_cut(p, mtu, id, later);
+	if (count == 0) {
 		app_drop(app, B4_NO_PACKET, p);
 		return;
 	}
-	id = ident_next(&b4->state->ident, b4->br, sizeof(b4->br));
-	for (uint32_t i = 1; i < plan.count; i++) {
-		fragment6_write(&plan, data, i, id, later[i - 1]->data + ETHERNET_HEADER);
-		later[i - 1]->length = ETHERNET_HEADER + fragment_length(&plan, i) + FRAGMENT_HEADER;
-	}
-	p->data -= FRAGMENT_HEADER;
-	memmove(p->data, p->data + FRAGMENT_HEADER, ETHERNET_HEADER + plan.header);
-	fragment6_first(&plan, p->data + ETHERNET_HEADER, id);
-	p->length = ETHERNET_HEADER + fragment_length(&plan, 0) + FRAGMENT_HEADER;
-	app->created += plan.count - 1;
+	app->created += count - 1;
 	app->counter[B4_CUT]++;
 	link_send(app->output[B4_TUNNEL], p);
-	link_send_burst(app->output[B4_TUNNEL], later, plan.count - 1);
+	link_send_burst(app->output[B4_TUNNEL], later, count - 1);
 }
 
 void b4_tunnel_send(struct b4 *b4, struct packet *p)

@@ -84,16 +84,37 @@ static __attribute__((noinline)) void drop_expired(struct lwaftr *lwaftr, struct
 }
 
 /* RFC 2473 section 7.2 (a): the sender is told what fits into the tunnel. */
-static __attribute__((noinline)) void drop_too_big(struct lwaftr *lwaftr, struct packet *p, enum lwaftr_origin origin)
+static void drop_too_big(struct lwaftr *lwaftr, struct packet *p, uint32_t mtu, enum lwaftr_origin origin)
 {
 	enum { NEEDED = 4 };            /* code: fragmentation needed and DF set */
-	const struct lwaftr_message message = { .type = ICMP_UNREACHABLE, .code = NEEDED, .mtu = lwaftr->mtu6 - LWAFTR_ENCAPSULATION };
+	const struct lwaftr_message message = { .type = ICMP_UNREACHABLE, .code = NEEDED, .mtu = mtu - LWAFTR_ENCAPSULATION };
 
 	lwaftr_error4(lwaftr, message, lwaftr_ipv4(p), p->length - ETHERNET_HEADER);
 	lwaftr_drop4(lwaftr, p, LWAFTR_OVER_MTU, origin);
 }
 
-/* Send a packet into the tunnel of its softwire, if it may go there. gives: false when it was dropped */
+/* A packet that may not fit its tunnel, its TTL as it shall be. gives: false when it does, or who is behind us will cut it; else it is
+ * dropped, or sent */
+static __attribute__((noinline)) bool handle_long(struct lwaftr *lwaftr, struct packet *p, const struct lwaftr_tunnel *tunnel,
+	enum lwaftr_origin origin, const struct lwaftr_head *head)
+{
+	uint32_t mtu = lwaftr_path_mtu(lwaftr, tunnel->b4);
+
+	if (p->length - ETHERNET_HEADER + LWAFTR_ENCAPSULATION <= mtu)
+		return false;
+	if (bytes_swap16(lwaftr_ipv4(p)->fragment_be) & IPV4_DF) {
+		drop_too_big(lwaftr, p, mtu, origin);
+		return true;
+	}
+	if (mtu == lwaftr->mtu6 || packet_headroom(p) < LWAFTR_ENCAPSULATION)
+		return false;
+	write_outer(lwaftr, p, tunnel, head);
+	lwaftr_count(lwaftr, LWAFTR_OUT_IPV6, p->length);
+	lwaftr_path_send(lwaftr, p, mtu);
+	return true;
+}
+
+/* Send a packet into the tunnel of its softwire, if it may go there. gives: false when it was dropped, or dealt with */
 static inline bool send_one(struct lwaftr *lwaftr, struct packet *p, const struct lwaftr_tunnel *tunnel, bool verify,
 	enum lwaftr_origin origin, const struct lwaftr_head *head)
 {
@@ -108,11 +129,9 @@ static inline bool send_one(struct lwaftr *lwaftr, struct packet *p, const struc
 		return false;
 	}
 	lwaftr_age(ip);
-	if (__builtin_expect(p->length - ETHERNET_HEADER + LWAFTR_ENCAPSULATION > lwaftr->mtu6, 0) &&
-		(bytes_swap16(ip->fragment_be) & IPV4_DF)) {
-		drop_too_big(lwaftr, p, origin);
+	if (__builtin_expect(p->length - ETHERNET_HEADER + LWAFTR_ENCAPSULATION > lwaftr->mtu_least, 0) &&
+		handle_long(lwaftr, p, tunnel, origin, head))
 		return false;
-	}
 	if (__builtin_expect(packet_headroom(p) < LWAFTR_ENCAPSULATION, 0)) {
 		lwaftr_drop4(lwaftr, p, LWAFTR_EXPANSION, origin);
 		return false;

@@ -2,6 +2,7 @@
  * encapsulate.c, decapsulate.c, relay.c, error.c and fragment.c. */
 #include "apps/lwaftr/lwaftr.h"
 #include "apps/lwaftr/ready.h"
+#include "apps/lwaftr/tunnel.h"
 
 #include <sys/random.h>
 #include <unistd.h>
@@ -29,6 +30,11 @@ static const struct param params[] = {
 		.help = "drop packets with a wrong IPv4 header checksum (RFC 1812 section 5.2.2)" },
 	{ "proxy_arp", PARAM_BOOL, offsetof(struct lwaftr, proxies), .help = "answer ARP requests that come in on v4 for addresses that have "
 		"softwires: for a router on the same network that has no route to them (ip.arp before it hands them on)" },
+	{ "learn_mtu", PARAM_BOOL, offsetof(struct lwaftr, learns), .help = "what routers say in ICMPv6 packets too big lowers the MTU of the "
+		"tunnel that they quote (RFC 2473 section 7.1): packets for it are cut, or refused, here; messages go on to the sender in "
+		"any case" },
+	{ "mtu_expiry", PARAM_DURATION, offsetof(struct lwaftr, mtu_expiry_ns), .min = 1000000000, .max = 86400000000000, .initial_text = "10min",
+		.help = "how long such an MTU is believed (RFC 8201 section 4: 5 minutes at least)" },
 	{ "room", PARAM_U64, offsetof(struct lwaftr, room), .max = 100000000, .initial = 1024,
 		.help = "softwires that may be added while it runs, 54 bytes each" },
 	{ 0 }
@@ -114,8 +120,7 @@ static void lwaftr_resources(const struct app *app, struct resources *resources)
 
 static void lwaftr_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
 {
-	(void)app;
-	holds[PACKET_STANDARD] = LWAFTR_WAITING;
+	holds[PACKET_STANDARD] = LWAFTR_WAITING + (((const struct lwaftr *)app)->learns ? BURST : 0);
 }
 
 /* How frames to a side begin; a next hop that is to be found out writes its address later. */
@@ -143,7 +148,7 @@ static void take_config(struct lwaftr *lwaftr, const struct lwaftr_config *confi
 
 	memcpy(&lwaftr->ip4_be, queue->external.ip, sizeof(lwaftr->ip4_be));
 	lwaftr->mtu4 = external->mtu;
-	lwaftr->mtu6 = internal->mtu;
+	lwaftr->mtu6 = lwaftr->mtu_least = internal->mtu;
 	lwaftr->label_be = bytes_swap32(6u << 28 | internal->flow_label);
 	lwaftr->hairpins = internal->hairpinning;
 	lwaftr->allows4 = external->allow_incoming_icmp;
@@ -184,6 +189,11 @@ static int lwaftr_prepare(struct app *app, const struct app *old)
 	lwaftr_config_fini(&config);
 	lwaftr->track = app_alloc(app, LWAFTR_TRACKS * sizeof(*lwaftr->track));
 	lwaftr->track_key = (struct siphash_key){ { lwaftr->binding.seed[0], lwaftr->binding.seed[1] } };
+	if (lwaftr->learns) {
+		lwaftr->path = app_alloc(app, LWAFTR_PATHS * sizeof(*lwaftr->path));
+		lwaftr->ident = app_alloc(app, sizeof(*lwaftr->ident));
+		ident_init(lwaftr->ident, lwaftr->binding.seed[1], lwaftr->binding.seed[0]);
+	}
 	return 0;
 }
 
@@ -210,6 +220,12 @@ static void lwaftr_commit(struct app *app, struct app *old)
 	memcpy(lwaftr->wait, before->wait, sizeof(lwaftr->wait));
 	memcpy(lwaftr->wait_until_ns, before->wait_until_ns, sizeof(lwaftr->wait_until_ns));
 	before->waiting = 0;
+	if (lwaftr->learns && before->learns) {
+		memcpy(lwaftr->path, before->path, LWAFTR_PATHS * sizeof(*lwaftr->path));
+		*lwaftr->ident = *before->ident;
+		lwaftr->path_until_ns = before->path_until_ns;
+		lwaftr_path_tick(lwaftr);
+	}
 }
 
 static void lwaftr_stop(struct app *app)
@@ -283,6 +299,7 @@ const struct app_class lwaftr_lwaftr_class = {
 		"Counters have the names that Snabb's lwAFTR gives them. Each packet that is dropped is counted under one reason, under a pair "
 		"of counters of that name, and in drop-all-ipv4-iface or drop-all-ipv6-iface, by the side where it came in.",
 	.size = sizeof(struct lwaftr),
+	.expansion = TUNNEL_FRAGMENTS,
 	.params = params,
 	.inputs = (const char *const[]){ "v4", "v6", NULL },
 	.outputs = (const char *const[]){ "v4", "v6", NULL },

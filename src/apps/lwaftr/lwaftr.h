@@ -34,7 +34,8 @@
 #define LWAFTR_SINGLES(X) \
 	X(OUT_POLICY4, "drop-out-by-policy-icmpv4-packets") X(OUT_POLICY6, "drop-out-by-policy-icmpv6-packets") \
 	X(FRAGMENT4, "drop-ipv4-frag-disabled") X(FRAGMENT6, "drop-ipv6-frag-disabled") \
-	X(ERROR_UNDUE, "errors-not-due") X(PROXIED, "out-arp-proxy-packets") X(SOFTWIRES, "softwires")
+	X(ERROR_UNDUE, "errors-not-due") X(PROXIED, "out-arp-proxy-packets") X(LEARNED, "tunnel-mtu-learned") X(CUT, "tunnel-mtu-cut") \
+	X(SOFTWIRES, "softwires")
 
 #define LWAFTR_PAIR_(id, name) LWAFTR_##id, LWAFTR_##id##_BYTES,
 #define LWAFTR_SINGLE_(id, name) LWAFTR_##id,
@@ -65,6 +66,14 @@ struct lwaftr_track {
 	uint64_t until_ns;              /* 0: free */
 };
 
+/* What the ways of tunnels take, where it is less than our MTU: see path.c. */
+enum { LWAFTR_PATHS = 4096 };
+struct lwaftr_path {
+	uint8_t b4[16];
+	uint32_t mtu;
+	uint64_t until_ns;              /* 0: free */
+};
+
 /* What is to be sent to an output: in the order in which it was made, whatever made it. */
 enum { LWAFTR_OUT = 4 * BURST };
 struct lwaftr_out {
@@ -79,18 +88,23 @@ struct lwaftr {
 	uint16_t queue;
 	bool has_queue;
 	uint32_t reserved, echo, ecn;   /* enum lwaftr_reserved, lwaftr_echo, lwaftr_ecn */
-	bool decrement, verify, proxies;
+	bool decrement, verify, proxies, learns;
+	uint64_t mtu_expiry_ns;
 	uint64_t room;                  /* softwires that may be added */
 
 	struct lwaftr_binding binding;
 	uint32_t ip4_be;                /* own address on the IPv4 side */
 	uint32_t mtu4, mtu6;
+	uint32_t mtu_least;             /* what is no longer than this fits every tunnel: mtu6, or less while a path is known */
 	uint32_t label_be;              /* version 6 and flow label */
 	bool hairpins, allows4, allows6, reports4, reports6;
 	uint8_t ethernet4[16], ethernet6[16];   /* how frames begin; 14 bytes count */
 	struct token_bucket errors4, errors6;
 	struct siphash_key track_key;
 	struct lwaftr_track *track;     /* LWAFTR_TRACKS */
+	struct lwaftr_path *path;       /* LWAFTR_PATHS, when it learns */
+	struct ident *ident;            /* of fragments for them */
+	uint64_t path_until_ns;         /* none is known longer than this */
 	uint32_t waiting;               /* fragments that came before their first one, oldest first */
 	struct packet *wait[LWAFTR_WAITING];
 	uint64_t wait_until_ns[LWAFTR_WAITING];
@@ -230,3 +244,10 @@ bool lwaftr_fragment(struct lwaftr *lwaftr, struct packet *p, const struct ipv4 
 void lwaftr_fragment_accept(struct lwaftr *lwaftr, const struct ipv4 *ip, int32_t src_port, int32_t dst_port);
 struct packet *lwaftr_fragment_next(struct lwaftr *lwaftr);
 void lwaftr_fragment_tick(struct lwaftr *lwaftr);
+
+/* path.c: the way to a B4 takes no longer IPv6 packets than this; what it takes, at most our own MTU. */
+void lwaftr_path_learn(struct lwaftr *lwaftr, const uint8_t b4[16], uint32_t mtu);
+uint32_t lwaftr_path_mtu(const struct lwaftr *lwaftr, const uint8_t b4[16]);
+/* Send a packet, which is in its tunnel, in fragments; takes p. */
+void lwaftr_path_send(struct lwaftr *lwaftr, struct packet *p, uint32_t mtu);
+void lwaftr_path_tick(struct lwaftr *lwaftr);

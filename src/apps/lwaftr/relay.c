@@ -86,6 +86,8 @@ void lwaftr_relay(struct lwaftr *lwaftr, struct packet *p)
 		lwaftr_drop6(lwaftr, p, LWAFTR_BAD_QUOTE);
 		return;
 	}
+	if (icmp->type == ICMPV6_TOO_BIG)
+		lwaftr_path_learn(lwaftr, ((const struct ipv6 *)(icmp + 1))->dst, bytes_read32(&icmp->id_be));
 	lwaftr_error4(lwaftr, message, inner, left);
 	lwaftr->app.consumed++;
 	packet_free(p);

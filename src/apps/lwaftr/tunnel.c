@@ -50,3 +50,37 @@ bool tunnel_combine_ecn(struct ipv4 *inner, const struct ipv6 *outer)
 	inner->checksum_be = checksum_update16(inner->checksum_be, before, *(const uint16_t *)(const void *)inner);
 	return true;
 }
+
+/* Take n empty packets for later fragments. gives: false when there are not so many; none was taken then */
+static bool take(struct packet **burst, uint32_t n, uint32_t length, const struct packet *model)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		burst[i] = packet_alloc_length(length);
+		if (burst[i] == NULL) {
+			packet_free_burst(burst, i);
+			return false;
+		}
+		burst[i]->meta = model->meta;
+		memcpy(burst[i]->data, model->data, ETHERNET_HEADER);
+	}
+	return true;
+}
+
+uint32_t tunnel_cut(struct packet *p, uint32_t mtu, uint32_t id, struct packet **later)
+{
+	uint8_t *data = p->data + ETHERNET_HEADER;
+	struct fragment plan;
+
+	if (fragment6_plan(&plan, data, p->length - ETHERNET_HEADER, mtu) != FRAGMENT_CUT || plan.count > TUNNEL_FRAGMENTS ||
+		packet_headroom(p) < FRAGMENT_HEADER || !take(later, plan.count - 1, ETHERNET_HEADER + mtu, p))
+		return 0;
+	for (uint32_t i = 1; i < plan.count; i++) {
+		fragment6_write(&plan, data, i, id, later[i - 1]->data + ETHERNET_HEADER);
+		later[i - 1]->length = ETHERNET_HEADER + fragment_length(&plan, i) + FRAGMENT_HEADER;
+	}
+	p->data -= FRAGMENT_HEADER;
+	memmove(p->data, p->data + FRAGMENT_HEADER, ETHERNET_HEADER + plan.header);
+	fragment6_first(&plan, p->data + ETHERNET_HEADER, id);
+	p->length = ETHERNET_HEADER + fragment_length(&plan, 0) + FRAGMENT_HEADER;
+	return plan.count;
+}

@@ -20,14 +20,29 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* The two buckets of a key, which differ: the second one is one of the others. */
-static inline void place(const struct cuckoo *cuckoo, uint64_t key, uint64_t *first, uint64_t *second)
+/* The two buckets of a key, which differ: the second one is one of the others. gives: the bit that stands for the key when it is away */
+static inline uint32_t place(const struct cuckoo *cuckoo, uint64_t key, uint64_t *first, uint64_t *second)
 {
 	uint64_t hash = fold(fold(key ^ cuckoo->seed[0], cuckoo->seed[1]) ^ cuckoo->seed[1], cuckoo->seed[0]);
 
 	*first = (uint32_t)hash * cuckoo->buckets >> 32;
 	*second = (hash >> 32) * (cuckoo->buckets - 1) >> 32;
 	*second += *second >= *first;
+	return 1u << (hash & 31);
+}
+
+/* One more, or one less, entry of a first bucket lies in its second one. Bits of several entries may be the same, so they stay until
+ * none is away any more; what they say too much costs a look into a second bucket. */
+static void leave(struct cuckoo_entry *first, uint32_t bit)
+{
+	first[0].away++;
+	first[1].away |= bit;
+}
+
+static void come_back(struct cuckoo_entry *first)
+{
+	if (--first[0].away == 0)
+		first[1].away = 0;
 }
 
 static inline struct cuckoo_entry *bucket(const struct cuckoo *cuckoo, uint64_t number)
@@ -80,12 +95,13 @@ struct cuckoo_entry *cuckoo_find(const struct cuckoo *cuckoo, uint64_t key)
 {
 	uint64_t first, second;
 	struct cuckoo_entry *found;
+	uint32_t bit;
 
 	if (key == 0)
 		return NULL;
-	place(cuckoo, key, &first, &second);
+	bit = place(cuckoo, key, &first, &second);
 	found = match(bucket(cuckoo, first), key);
-	if (found == NULL && bucket(cuckoo, first)->away > 0)
+	if (found == NULL && (bucket(cuckoo, first)[1].away & bit) != 0)
 		found = match(bucket(cuckoo, second), key);
 	return found;
 }
@@ -96,11 +112,11 @@ static inline void find(const struct cuckoo *table, const uint64_t *key, struct 
 {
 	const struct cuckoo local = *table, *cuckoo = &local;   /* in registers: what is written may not change it */
 	uint64_t first, second, zeros = 0;
-	uint32_t other[CUCKOO_BURST], left = 0;
+	uint32_t other[CUCKOO_BURST], bit[CUCKOO_BURST], left = 0;
 	uint8_t late[CUCKOO_BURST + 1];
 
 	for (uint32_t i = 0; i < n; i++) {
-		place(cuckoo, key[i], &first, &second);
+		bit[i] = place(cuckoo, key[i], &first, &second);
 		zeros |= key[i] == 0;
 		found[i] = bucket(cuckoo, first);
 		other[i] = (uint32_t)second;
@@ -112,7 +128,7 @@ static inline void find(const struct cuckoo *table, const uint64_t *key, struct 
 
 		found[i] = (struct cuckoo_entry *)(uintptr_t)((uintptr_t)(entry + one) & -hit);
 		late[left] = (uint8_t)i;
-		left += (entry->away != 0) & (hit ^ 1);
+		left += ((entry[1].away & bit[i]) != 0) & (hit ^ 1);
 	}
 	for (uint32_t i = 0; i < left; i++)
 		__builtin_prefetch(bucket(cuckoo, other[late[i]]));
@@ -141,12 +157,12 @@ struct step {
 static void shift(struct cuckoo *cuckoo, struct cuckoo_entry *from, struct cuckoo_entry *to, uint64_t target)
 {
 	uint64_t first, second;
+	uint32_t bit = place(cuckoo, from->key, &first, &second);
 
-	place(cuckoo, from->key, &first, &second);
 	if (target == second)
-		bucket(cuckoo, first)->away++;
+		leave(bucket(cuckoo, first), bit);
 	else
-		bucket(cuckoo, first)->away--;
+		come_back(bucket(cuckoo, first));
 	to->key = from->key;
 	memcpy(to->value, from->value, CUCKOO_VALUE);
 	from->key = 0;
@@ -199,19 +215,20 @@ int cuckoo_put(struct cuckoo *cuckoo, uint64_t key, const void *value)
 {
 	struct cuckoo_entry *entry = cuckoo_find(cuckoo, key);
 	uint64_t first, second;
+	uint32_t bit;
 
 	if (entry != NULL) {
 		memcpy(entry->value, value, CUCKOO_VALUE);
 		return 1;
 	}
-	place(cuckoo, key, &first, &second);
+	bit = place(cuckoo, key, &first, &second);
 	entry = make_place(cuckoo, first, second);
 	if (entry == NULL)
 		return -ENOSPC;
 	entry->key = key;
 	memcpy(entry->value, value, CUCKOO_VALUE);
 	if (entry < bucket(cuckoo, first) || entry >= bucket(cuckoo, first) + CUCKOO_BUCKET)
-		bucket(cuckoo, first)->away++;
+		leave(bucket(cuckoo, first), bit);
 	cuckoo->count++;
 	return 0;
 }
@@ -225,7 +242,7 @@ int cuckoo_remove(struct cuckoo *cuckoo, uint64_t key)
 		return 0;
 	place(cuckoo, key, &first, &second);
 	if (entry < bucket(cuckoo, first) || entry >= bucket(cuckoo, first) + CUCKOO_BUCKET)
-		bucket(cuckoo, first)->away--;
+		come_back(bucket(cuckoo, first));
 	entry->key = 0;
 	cuckoo->count--;
 	return 1;

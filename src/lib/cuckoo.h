@@ -2,7 +2,7 @@
 /* cuckoo -- a hash table from a 64-bit key to 20 bytes, made for look-ups in bursts that miss every cache.
  *
  * Cuckoo hashing: an entry lies in its first or in its second bucket, never elsewhere. A bucket is a cache line of two entries;
- * what stands in it besides keys and values tells whether an entry that belongs here lies in its second bucket, so most look-ups,
+ * what stands in it besides keys and values tells whether the entry looked for may be in its second bucket, so most look-ups,
  * also of keys that are not there, touch one line. The hash is keyed: who does not know the seed cannot choose keys that meet.
  * One thread; others may read while nobody writes.
  *   source: Pagh and Rodler, "Cuckoo Hashing" (2001); Dietzfelbinger and Weidling, "Balanced allocation and dictionaries with
@@ -18,7 +18,7 @@ enum {
 struct cuckoo_entry {
 	uint64_t key;                   /* 0: free */
 	uint8_t value[CUCKOO_VALUE];
-	uint32_t away;                  /* in a bucket's first entry: how many entries of this first bucket lie in their second one */
+	uint32_t away;                  /* first of a bucket: how many of its own lie in their second one; second: bits of these */
 };
 
 struct cuckoo {

@@ -41,7 +41,10 @@ end
 -- Each bucket's first entry tells the truth about who is away: compared with what a walk finds.
 local function away(t)
   local total = 0
-  for i = 0, tonumber(t.buckets) - 1 do total = total + t.entry[2 * i].away end
+  for i = 0, tonumber(t.buckets) - 1 do
+    total = total + t.entry[2 * i].away
+    lu.assertEquals(t.entry[2 * i].away > 0, t.entry[2 * i + 1].away ~= 0)
+  end
   return total
 end
 

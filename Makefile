@@ -15,7 +15,7 @@
 #   make deb                     a Debian package in build/, with the service nf@.service
 #   make systemd                 try that package in a container that systemd boots; root, debootstrap, systemd-container
 #   make deps, make clean        install the packages that are missing (build-deps: those of the build alone); remove what was built
-#                                QEMU=backports with deps or check: a QEMU that has the 82576, from Debian's backports into build/qemu
+#                                QEMU=backports: besides, a QEMU that has the 82576, from Debian's backports into build/qemu
 #
 #   SAN=address,undefined        with any of them: under sanitizers, in a folder of its own
 #   DEBUG=1                      packets are tracked: double free, use after free and leaks name the app

@@ -79,9 +79,10 @@ end
 function qemu.boot(what)
   local folder = support.folder()
   local initrd = make_initrd(folder, what)
+  local kernel = support.run("ls -U " .. LINUX .. "/vmlinux " .. LINUX .. "/boot/vmlinuz-* 2>/dev/null"):match("%S+")
   local text = support.run(("timeout %d qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 1024 -nodefaults -no-reboot -display none " ..
-    "-serial stdio %s -kernel %s/boot/vmlinuz-* -initrd '%s' -append 'console=ttyS0 quiet panic=-1 %s' < /dev/null"):format(
-    what.seconds or 300, what.devices or "", LINUX, initrd, what.append or ""))
+    "-serial stdio %s -kernel %s -initrd '%s' -append 'console=ttyS0 quiet panic=-1 %s' < /dev/null"):format(
+    what.seconds or 300, what.devices or "", kernel, initrd, what.append or ""))
   support.run("rm -rf '" .. folder .. "'")
   return (text:gsub("\r", ""))
 end

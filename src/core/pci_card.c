@@ -174,9 +174,13 @@ static int check_direct(const struct pci_device *device)
 	return 0;
 }
 
+/* Whether this process has given a card back: its workers unmap it when they find the time. */
+static bool gave_back;
+
 /* The lock of a card: it lives as long as a process has the file open or mapped. */
 static int lock(struct pci_card *card)
 {
+	enum { WAIT_MS = 1000 };
 	char path[PCI_PATH];
 	int code = pci_path(path, card->device.address, "resource0");
 
@@ -185,8 +189,12 @@ static int lock(struct pci_card *card)
 	card->lock = open(path, O_RDWR | O_CLOEXEC | O_SYNC);
 	if (card->lock < 0)
 		return nf_fail(errno, "card %s: cannot open %s: %s", card->device.address, path, strerror(errno));
-	if (flock(card->lock, LOCK_EX | LOCK_NB) == 0)
-		return 0;
+	for (uint32_t i = 0; i <= (gave_back ? WAIT_MS : 0); i++) {
+		if (flock(card->lock, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (gave_back)
+			usleep(1000);
+	}
 	return nf_fail(EBUSY, "card %s is used by another nf", card->device.address);
 }
 
@@ -213,9 +221,12 @@ static int map(struct pci_card *card)
 	if (card->device.registers == 0)
 		return nf_fail(ENODEV, "card %s has no registers in memory", card->device.address);
 	card->registers = pci_registers_map(card->fd, card->device.registers);
-	if (card->registers != NULL)
-		return 0;
-	return nf_fail(errno, "card %s: its registers cannot be mapped: %s", card->device.address, strerror(errno));
+	if (card->registers == NULL)
+		return nf_fail(errno, "card %s: its registers cannot be mapped: %s", card->device.address, strerror(errno));
+	/* Workers map what they need by themselves. What they inherited they would keep, and the card's lock with it. */
+	if (madvise((void *)(uintptr_t)card->registers, card->device.registers, MADV_DONTFORK) < 0)
+		return nf_fail(errno, "card %s: its registers cannot be kept from workers: %s", card->device.address, strerror(errno));
+	return 0;
 }
 
 /* Free what there is of a card; all of it may be missing. */
@@ -298,4 +309,5 @@ void pci_close(struct pci_card *card)
 		at = &(*at)->next;
 	*at = card->next;
 	discard(card);
+	gave_back = true;
 }

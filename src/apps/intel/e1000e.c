@@ -122,6 +122,12 @@ static bool is_on(struct intel_port *port)
 		(intel_read(port->registers, GIGABIT_TCTL) & GIGABIT_TCTL_EN) != 0;
 }
 
+static bool is_off(struct intel_port *port)
+{
+	return (intel_read(port->registers, GIGABIT_RCTL) & GIGABIT_RCTL_RXEN) == 0 &&
+		(intel_read(port->registers, GIGABIT_TCTL) & GIGABIT_TCTL_EN) == 0;
+}
+
 static uint32_t head(struct intel_port *port)
 {
 	return intel_read(port->registers, E1000E_TDH);
@@ -144,5 +150,5 @@ const struct app_class intel_e1000e_class = {
 const struct intel_driver e1000e_driver = {
 	.class = &intel_e1000e_class, .status = GIGABIT_STATUS, .table = registers_table,
 	.reset = gigabit_reset, .setup = setup, .configure = configure, .bind = bind, .start = start, .stop = stop,
-	.speed = gigabit_speed, .is_on = is_on, .head = head, .count = gigabit_count, .spread = spread,
+	.speed = gigabit_speed, .is_on = is_on, .is_off = is_off, .head = head, .count = gigabit_count, .spread = spread,
 };

@@ -31,19 +31,21 @@ static uint32_t queue_count(const struct intel_port *port)
 	return port->kind == INTEL_82576 ? 16 : port->kind == INTEL_I350 ? 8 : port->kind == INTEL_I210 ? 4 : 2;
 }
 
-/* 8.16: the 82576 has a rate scheduler for each queue; the window (RTTBCNRM) is that for long frames. */
-static void limit_rate(struct intel_port *port)
+/* 8.16: the 82576 has a rate scheduler for each queue; the window (RTTBCNRM) is that for long frames. A queue
+ * that stops leaves no limit behind. */
+static void limit_rate(struct intel_port *port, uint32_t factor)
 {
 	enum { WINDOW = 0x14 };
 
-	if (port->kind != INTEL_82576)
+	if (port->rate_limit.per_second <= 0 && !port->limited)
 		return;
 	/* Which queue is meant stands in a register that all instances share. */
 	gigabit_own(port, GIGABIT_SYNC_MAC, true);
 	intel_write(port->registers, IGB_RTTDQSEL, port->number);
 	intel_write(port->registers, IGB_RTTBCNRM, WINDOW);
-	intel_write(port->registers, IGB_RTTBCNRC, intel_port_rate_factor(port));
+	intel_write(port->registers, IGB_RTTBCNRC, factor);
 	gigabit_own(port, GIGABIT_SYNC_MAC, false);
+	port->limited = factor != 0;
 }
 
 static void configure(struct intel_port *port)
@@ -59,7 +61,7 @@ static void configure(struct intel_port *port)
 static void reconfigure(struct intel_port *port)
 {
 	configure(port);
-	limit_rate(port);
+	limit_rate(port, intel_port_rate_factor(port));
 	if (igb_pool_join(port) < 0)
 		log_warn("%s", nf_error());
 }
@@ -134,7 +136,7 @@ static int start_transmit(struct intel_port *port)
 	intel_write(registers, IGB(TDWBAH, q), 0);
 	intel_write(registers, IGB(TDH, q), 0);
 	intel_write(registers, IGB(TDT, q), 0);
-	limit_rate(port);
+	limit_rate(port, intel_port_rate_factor(port));
 	intel_write(registers, IGB(TXDCTL, q), TRANSMIT_PTHRESH | TRANSMIT_HTHRESH << IGB_TXDCTL_HTHRESH_AT | IGB_TXDCTL_ENABLE);
 	if (intel_wait(registers, IGB(TXDCTL, q), IGB_TXDCTL_ENABLE, IGB_TXDCTL_ENABLE, ENABLE_US))
 		return 0;
@@ -204,6 +206,7 @@ static int stop(struct intel_port *port)
 	igb_pool_leave(port);
 	intel_clear(registers, transmit, IGB_TXDCTL_ENABLE);
 	intel_clear(registers, receive, IGB_RXDCTL_ENABLE);
+	limit_rate(port, 0);
 	if (!intel_wait(registers, transmit, IGB_TXDCTL_ENABLE, 0, ENABLE_US) ||
 		!intel_wait(registers, receive, IGB_RXDCTL_ENABLE, 0, ENABLE_US))
 		return nf_fail(ETIMEDOUT, "queue %u of card %s does not stop", port->number, port->pci);
@@ -215,6 +218,12 @@ static bool is_on(struct intel_port *port)
 {
 	return (intel_read(port->registers, IGB(RXDCTL, port->number)) & IGB_RXDCTL_ENABLE) != 0 &&
 		(intel_read(port->registers, IGB(TXDCTL, port->number)) & IGB_TXDCTL_ENABLE) != 0;
+}
+
+static bool is_off(struct intel_port *port)
+{
+	return (intel_read(port->registers, IGB(RXDCTL, port->number)) & IGB_RXDCTL_ENABLE) == 0 &&
+		(intel_read(port->registers, IGB(TXDCTL, port->number)) & IGB_TXDCTL_ENABLE) == 0;
 }
 
 static uint32_t head(struct intel_port *port)
@@ -245,5 +254,5 @@ const struct intel_driver igb_driver = {
 	.class = &intel_igb_class, .status = GIGABIT_STATUS, .table = registers_table,
 	.rate_least = 1000000, .vlans = IGB_POOL_VLANS, .number = igb_pool_number,
 	.reset = gigabit_reset, .setup = setup, .configure = reconfigure, .bind = bind, .start = start, .stop = stop,
-	.speed = gigabit_speed, .is_on = is_on, .head = head, .count = count, .spread = spread,
+	.speed = gigabit_speed, .is_on = is_on, .is_off = is_off, .head = head, .count = count, .spread = spread,
 };

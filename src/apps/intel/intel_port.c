@@ -187,6 +187,7 @@ static void take_over(struct intel_port *port, struct intel_port *old)
 	old->transmit = transmit;
 	port->runs = old->runs;
 	port->gone = old->gone;
+	port->limited = old->limited;
 	port->mbps = old->mbps;
 	port->app.counter[INTEL_LINK_MBPS] = port->mbps;
 	old->runs = false;

@@ -57,6 +57,8 @@ struct intel_port {
 	struct intel_transmit transmit;
 	bool runs;                      /* the queue is on */
 	bool gone;                      /* the card answers all ones */
+	bool limited;                   /* the rate of the queue is */
+	uint32_t waits;                 /* for another instance to leave the queue: looks left, each tick, at a queue that is off */
 	uint32_t mbps;                  /* of the link; 0: down */
 	uint64_t look_at, restart_at;   /* clock_now(): of the next look; of the next try to start */
 	uint32_t looks;                 /* so far */
@@ -89,6 +91,8 @@ struct intel_driver {
 	uint32_t (*speed)(struct intel_port *port);
 	/* Whether the queue is on; another instance may have reset the card. */
 	bool (*is_on)(struct intel_port *port);
+	/* Whether it is at rest: neither half on. */
+	bool (*is_off)(struct intel_port *port);
 	uint32_t (*head)(struct intel_port *port);      /* of the transmit ring */
 	/* Add the card's counters to the app's; what is read is cleared there. */
 	void (*count)(struct intel_port *port);
@@ -188,7 +192,7 @@ void intel_port_queue_key(const struct intel_port *port, char key[INTEL_KEY]);
 void intel_port_watch(struct intel_port *port);
 /* Take a queue that runs to rest, and free its packets under a reason; a card that does not obey is reset. */
 void intel_port_rest(struct intel_port *port, uint32_t reason);
-/* Start a queue at rest. gives: false: it is tried again later */
+/* Start the queue. gives: false: another instance, which a reload takes out, still has it, or it does not start: it is tried again */
 bool intel_port_begin(struct intel_port *port);
 
 /* Point the port at its rings and registers, the queue being at rest: prepare does it, and so do benchmarks, whose card is memory.

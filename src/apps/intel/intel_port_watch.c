@@ -6,6 +6,7 @@
 enum {
 	DRAIN_US = 20000,               /* at the end, for the next of what waits in the transmit ring to be sent, */
 	DRAIN_MOST_US = 500000,         /* and for all of it: at 10 Gb/s 4,096 frames of 1,518 bytes take 5 ms, at 100 Mb/s 500 ms */
+	FREE_LOOKS = 2,                 /* ticks for which a queue of another must have been off */
 	HANGS_MOST = 2                  /* resets of the queue one after the other; then the card is reset */
 };
 
@@ -76,8 +77,23 @@ void intel_port_rest(struct intel_port *port, uint32_t reason)
 	free_packets(port, reason);
 }
 
+/* An app of another name or class, in this worker or another one, had the queue before this reload, and stops it about now: new apps
+ * begin before old ones end. Off means off when it has been seen in two ticks: the other still has 100 us to wait (4.6.7.1.2). */
+static bool is_free(struct intel_port *port)
+{
+	if (!port->driver->is_off(port))
+		port->waits = FREE_LOOKS;
+	else if (port->waits > 0)
+		port->waits--;
+	return port->waits == 0;
+}
+
 bool intel_port_begin(struct intel_port *port)
 {
+	if (!is_free(port)) {
+		port->app.down = true;
+		return false;
+	}
 	if (port->driver->start(port) < 0) {
 		log_warn("app '%s': %s; it is tried again", port->app.name, nf_error());
 		if (port->driver->stop(port) == 0)
@@ -177,7 +193,7 @@ static void look_at_queue(struct intel_port *port)
 			port->queue, port->pci);
 		free_packets(port, INTEL_HANG);
 	}
-	if (!port->runs && clock_now() >= port->restart_at)
+	if (!port->runs && port->waits == 0 && clock_now() >= port->restart_at)
 		intel_port_begin(port);
 }
 
@@ -188,6 +204,8 @@ void intel_port_watch(struct intel_port *port)
 	uint64_t now = clock_now();
 	uint32_t step;
 
+	if (port->waits > 0 && !port->gone && intel_port_begin(port))
+		log_info("app '%s': queue %u of %s is free now", port->app.name, port->number, port->pci);
 	if (port->gone || now < port->look_at)
 		return;
 	port->look_at = now + LOOK_NS / STEPS;

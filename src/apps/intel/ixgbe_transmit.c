@@ -28,16 +28,24 @@ int ixgbe_transmit_setup(struct intel_port *port)
 	return 0;
 }
 
-/* 7.7.2.2 "Rate Limit". Which queue is meant stands in a register that all instances share. */
-void ixgbe_transmit_configure(struct intel_port *port)
+/* 7.7.2.2 "Rate Limit". Which queue is meant stands in a register that all instances share. A queue that stops leaves no limit behind. */
+static void limit_rate(struct intel_port *port, uint32_t factor)
 {
 	volatile uint8_t *registers = port->registers;
 
+	if (port->rate_limit.per_second <= 0 && !port->limited)
+		return;
 	ixgbe_link_own_mac(port, true);
 	intel_write(registers, RTTBCNRM, port->mtu > 1500 ? MMW_JUMBO : MMW_SMALL);
 	intel_write(registers, IXGBE_RTTDQSEL, port->number);
-	intel_write(registers, IXGBE_RTTBCNRC, intel_port_rate_factor(port));
+	intel_write(registers, IXGBE_RTTBCNRC, factor);
 	ixgbe_link_own_mac(port, false);
+	port->limited = factor != 0;
+}
+
+void ixgbe_transmit_configure(struct intel_port *port)
+{
+	limit_rate(port, intel_port_rate_factor(port));
 }
 
 int ixgbe_transmit_start(struct intel_port *port)
@@ -69,6 +77,7 @@ int ixgbe_transmit_stop(struct intel_port *port)
 	uint32_t at = IXGBE(TXDCTL, port->number);
 
 	intel_clear(port->registers, at, IXGBE_TXDCTL_ENABLE);
+	limit_rate(port, 0);
 	if (intel_wait(port->registers, at, IXGBE_TXDCTL_ENABLE, 0, ENABLE_US))
 		return 0;
 	return nf_fail(ETIMEDOUT, "transmit queue %u of card %s does not stop", port->number, port->pci);

@@ -30,7 +30,7 @@ end
 local function top(text) return "softwire-config {\n" .. text .. "\n}\n" end
 
 function TestText:testGood()
-  lu.assertEquals(good(w.conf()), "FILE: good: 4 softwires on 2 addresses, 2 br-addresses, 1 instance with 1 queue, table of 9 KiB\n")
+  lu.assertEquals(good(w.conf()), "FILE: good: 4 softwires on 2 addresses, 2 br-addresses, 1 instance with 1 queue, table of 10 KiB\n")
   good(w.conf({ vlan4 = "vlan-tag 0;", vlan6 = "vlan-tag 4094;" }))
 end
 

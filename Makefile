@@ -190,13 +190,19 @@ SOURCES := \
 	src/apps/lwaftr/b4_tunnel.c \
 	src/apps/lwaftr/b4_view.c \
 	src/apps/lwaftr/binding.c \
+	src/apps/lwaftr/change.c \
+	src/apps/lwaftr/command.c \
 	src/apps/lwaftr/config.c \
 	src/apps/lwaftr/config_check.c \
 	src/apps/lwaftr/config_decode.c \
 	src/apps/lwaftr/config_model.c \
+	src/apps/lwaftr/config_print.c \
+	src/apps/lwaftr/config_rfc8676.c \
+	src/apps/lwaftr/config_source.c \
 	src/apps/lwaftr/config_text.c \
 	src/apps/lwaftr/config_value.c \
 	src/apps/lwaftr/decapsulate.c \
+	src/apps/lwaftr/difference.c \
 	src/apps/lwaftr/encapsulate.c \
 	src/apps/lwaftr/error.c \
 	src/apps/lwaftr/fragment.c \
@@ -231,6 +237,7 @@ SOURCES := \
 	src/core/app.c \
 	src/core/arena.c \
 	src/core/clock.c \
+	src/core/command.c \
 	src/core/descriptor.c \
 	src/core/engine.c \
 	src/core/engine_commit.c \
@@ -241,6 +248,7 @@ SOURCES := \
 	src/core/engine_residence.c \
 	src/core/engine_restore.c \
 	src/core/engine_trace.c \
+	src/core/engine_slice.c \
 	src/core/engine_wiring.c \
 	src/core/error.c \
 	src/core/filter.c \
@@ -307,6 +315,7 @@ SOURCES := \
 	src/core/stats.c \
 	src/core/supervisor.c \
 	src/core/supervisor_child.c \
+	src/core/supervisor_command.c \
 	src/core/supervisor_control.c \
 	src/core/supervisor_home.c \
 	src/core/supervisor_probe.c \
@@ -433,6 +442,7 @@ SOURCES := \
 	src/program/lua.c \
 	src/program/lwaftr/bench.c \
 	src/program/lwaftr/check.c \
+	src/program/lwaftr/convert.c \
 	src/program/lwaftr/counters.c \
 	src/program/lwaftr/explain.c \
 	src/program/lwaftr/frame.c \
@@ -440,9 +450,11 @@ SOURCES := \
 	src/program/lwaftr/lwaftr.c \
 	src/program/lwaftr/plan.c \
 	src/program/lwaftr/reasoning.c \
+	src/program/lwaftr/relay.c \
 	src/program/lwaftr/run.c \
 	src/program/lwaftr/sample.c \
 	src/program/lwaftr/session.c \
+	src/program/lwaftr/softwire.c \
 	src/program/lwaftr/validate.c \
 	src/program/main.c \
 	src/program/measure.c \
@@ -585,7 +597,9 @@ FUZZERS := \
 	conntrack \
 	gso \
 	lwaftr \
+	lwaftr_command \
 	lwaftr_config \
+	lwaftr_json \
 	lwaftr_graph \
 	neighbor \
 	reassemble \

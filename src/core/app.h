@@ -6,6 +6,7 @@
  *    check      (supervisor) parameters decoded, class->check, class->resources, class->holds: nothing is opened
  *    prepare    (house-keeping thread) may block, allocate, fail; touches nothing that runs
  *    commit     (packet thread, between two breaths) bounded, cannot fail; takes over from the old instance
+ *    settle     (house-keeping thread) what of a commit takes longer than the packet thread may stand still
  *    link, pull, push, tick, ...  (packet thread) the instance runs
  *    flush      (packet thread) before stop at a reload: it sends what it holds
  *    stop       (packet thread) the instance's last call there: it drops what it holds
@@ -15,6 +16,8 @@
 
 struct app;
 struct resources;
+struct engine;
+struct command;
 
 /* Reasons that every app has, behind its own: index class reasons count + these. */
 enum app_reason { APP_REASON_RELOAD, APP_REASON_STOP, APP_REASON_QUARANTINED, APP_REASON_CRASH, APP_REASONS };
@@ -69,6 +72,12 @@ struct app_class {
 	int (*prepare)(struct app *app, const struct app *old) __attribute__((warn_unused_result));
 	void (*commit)(struct app *app, struct app *old);
 	void (*abort)(struct app *app);
+	/* settle: the house-keeping thread's first call after commit, before the old instance is retired; may block. What commit had no
+	 * time for is done with engine_slices. gives: the longest slice in ns, 0: there was none */
+	uint64_t (*settle)(struct app *app, struct engine *engine);
+	/* command: do what a client of the control socket asks of this app; house-keeping thread, never while a reload is prepared; may
+	 * block. See command.h. fails: -errno with nf_error(), which the client gets */
+	int (*command)(struct app *app, struct command *command) __attribute__((warn_unused_result));
 	void (*flush)(struct app *app);         /* a reload takes it out of the graph, without a successor of its class: send
 	                                         * what is held to the outputs, as far as they have room */
 	void (*stop)(struct app *app);

@@ -24,6 +24,7 @@ struct engine *engine_new(void)
 	engine->end_ns = CLOCK_NEVER;
 	sem_init(&engine->committed, 0, 0);
 	sem_init(&engine->probed, 0, 0);
+	sem_init(&engine->sliced, 0, 0);
 	if (engine->wiring == NULL || engine->wake_fd < 0 || engine->epoll_fd < 0) {
 		engine_free(engine);
 		return NULL;
@@ -43,6 +44,7 @@ void engine_free(struct engine *engine)
 		close(engine->epoll_fd);
 	sem_destroy(&engine->committed);
 	sem_destroy(&engine->probed);
+	sem_destroy(&engine->sliced);
 	free(engine);
 }
 
@@ -291,6 +293,11 @@ uint64_t engine_breathe(struct engine *engine)
 	cost = cost_begin(engine, start);
 	moved = engine->probe_count > 0 ? move_probed(engine, &cost) : move(engine, &cost);
 	moved += memory_home();
+	/* Behind the packets: the pause between two breaths is that of one slice. Nobody sleeps while there are more. */
+	if (__atomic_load_n(&engine->slices, __ATOMIC_ACQUIRE) != NULL) {
+		engine_slice(engine);
+		moved++;
+	}
 	engine->breath_start = start;
 	engine->breath_moved = moved;
 	if (engine->marked > 0)

@@ -30,7 +30,7 @@ void engine_restore(struct engine *engine);
  *   gives: 0 and a plan; fails: -errno with nf_error(), nothing changed, everything prepared was aborted */
 int engine_plan(struct engine *engine, const struct graph_worker *worker, struct engine_plan **plan) __attribute__((warn_unused_result));
 /* Commit a plan: at once when the engine does not run, else the packet thread does it before its next breath and this call
- * returns afterwards. Cannot fail. Then free what was replaced with engine_retire. */
+ * returns afterwards, when the new apps have settled. Cannot fail. Then free what was replaced with engine_retire. */
 void engine_commit(struct engine *engine, struct engine_plan *plan);
 /* What the commit brings with it: the statistics of the new generation (the engine's worker number stays), more packets
  * (taken over; NULL: none). Before engine_commit. */
@@ -38,6 +38,7 @@ void engine_plan_carry(struct engine_plan *plan, struct stats *stats, struct mem
 /* What the commit did; between engine_commit and engine_retire. */
 struct engine_receipt {
 	uint64_t pause_ns;              /* for so long the packet thread was busy with it */
+	uint64_t slice_ns;              /* the longest of the pauses that settling took afterwards; 0: none */
 	uint32_t moved, dropped;        /* packets of links that went, now on other links; packets lost, for any reason */
 };
 struct engine_receipt engine_receipt(const struct engine_plan *plan);
@@ -49,6 +50,17 @@ void engine_abort(struct engine *engine, struct engine_plan *plan);
 int engine_probe_add(struct engine *engine, struct probe *probe, const char *link) __attribute__((warn_unused_result));
 /* Take a probe out again; gives it back to the caller, NULL when there is none of that number. */
 struct probe *engine_probe_remove(struct engine *engine, uint32_t number);
+
+/* Work on what the packet thread uses that takes longer than its packets may wait: `slice` does a part of it, bounded in time, and
+ * gives false when all is done. It is called there, once after each breath; meanwhile the packet thread does not sleep. */
+struct engine_slices {
+	bool (*slice)(void *context);
+	void *context;
+	/* How it went: calls, the time that all of them and the longest one took, and the longest one's own processor time. */
+	uint64_t count, total_ns, longest_ns, longest_busy_ns;
+};
+/* House-keeping thread. Returns when all is done; at once, in this thread, when the engine does not run. */
+void engine_slices(struct engine *engine, struct engine_slices *slices);
 
 /* Run in this thread until all inputs have ended and all links are empty, the duration is over, or engine_stop.
  * At the end links are drained, and apps are told to stop.

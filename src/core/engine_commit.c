@@ -263,7 +263,22 @@ void engine_commit_pending(struct engine *engine)
 	sem_post(&engine->committed);
 }
 
-void engine_commit(struct engine *engine, struct engine_plan *plan)
+/* Let the apps that a commit brought do what it had no time for. */
+static void settle(struct engine *engine, struct engine_plan *plan)
+{
+	for (uint32_t i = 0; i < engine->wiring->app_count; i++) {
+		struct app *app = engine->wiring->app[i];
+		uint64_t ns;
+
+		if (!plan->fresh[i] || app->class->settle == NULL)
+			continue;
+		ns = app->class->settle(app, engine);
+		plan->receipt.slice_ns = ns > plan->receipt.slice_ns ? ns : plan->receipt.slice_ns;
+	}
+}
+
+/* Have it committed, and wait for that. */
+static void commit_and_wait(struct engine *engine, struct engine_plan *plan)
 {
 	enum engine_state state = engine_state(engine);
 
@@ -287,6 +302,12 @@ void engine_commit(struct engine *engine, struct engine_plan *plan)
 			return;
 		}
 	}
+}
+
+void engine_commit(struct engine *engine, struct engine_plan *plan)
+{
+	commit_and_wait(engine, plan);
+	settle(engine, plan);
 }
 
 /* Free one app that is not in the graph any more. */

@@ -62,6 +62,8 @@ struct engine {
 	sem_t committed;
 	struct engine_probe_change *probe_change;       /* to be made before the next breath; atomic */
 	sem_t probed;
+	struct engine_slices *slices;           /* one of them is to be run before the next breath; atomic */
+	sem_t sliced;
 	uint32_t probe_count, tracing;          /* all of them; those that are traces */
 	struct probe *probe[PROBE_MOST];
 	int wake_fd;                            /* wakes an engine that waits */
@@ -115,6 +117,9 @@ void engine_plan_free(struct engine_plan *plan);
 
 /* engine_commit.c */
 void engine_commit_pending(struct engine *engine);
+
+/* engine_slice.c */
+void engine_slice(struct engine *engine);               /* run the slice that is due */
 
 /* engine_probe.c */
 void engine_probe_apply(struct engine *engine);         /* make the change that waits */

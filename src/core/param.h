@@ -17,7 +17,9 @@ enum param_type {
 	PARAM_FILE,             /* const char *: a path; relative ones start at the configuration file's folder */
 	PARAM_ENUM,             /* uint32_t: index in choices */
 	PARAM_LIST,             /* struct param_list: { x, y, ... } of what `item` says; a single x is a list of one */
-	PARAM_TABLE             /* a nested struct, laid out by `fields` */
+	PARAM_TABLE,            /* a nested struct, laid out by `fields` */
+	PARAM_VALUE             /* const struct value *: a table whose inside the app reads itself; the configuration's, for prepare. Not
+	                         * for Lua apps */
 };
 
 struct rate {

@@ -27,6 +27,7 @@ size_t param_size(const struct param *param)
 	case PARAM_STRING:
 	case PARAM_PCI:
 	case PARAM_FILE:
+	case PARAM_VALUE:
 		return sizeof(const char *);
 	case PARAM_RATE:
 		return sizeof(struct rate);
@@ -140,6 +141,7 @@ static const char *const sentences[] = {
 	[PARAM_PCI] = "a PCI address, for example \"0000:01:00.0\"",
 	[PARAM_FILE] = "the path of a file",
 	[PARAM_TABLE] = NULL,
+	[PARAM_VALUE] = "a table",
 };
 
 void param_accepts(const struct param *param, char *text, size_t size)

@@ -285,6 +285,11 @@ bool param_scalar_decode(const struct param_context *context, const struct param
 		return decode_file(context, param, path, value, field);
 	case PARAM_ENUM:
 		return param_scalar_enum(context, param, path, value, field);
+	case PARAM_VALUE:
+		if (value->type != VALUE_TABLE)
+			return param_error_type(context, param, path, value);
+		*(const struct value **)field = value;
+		return true;
 	case PARAM_MAC:
 	case PARAM_IPV4:
 	case PARAM_IPV6:

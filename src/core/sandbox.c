@@ -70,6 +70,7 @@ const struct sandbox_call sandbox_calls[] = {
 	{ "rt_sigreturn", "the end of a signal's handler" },
 	{ "restart_syscall", "a wait goes on after the process was stopped" },
 	{ "tgkill", "a failed assertion ends the process; no other process" },
+	{ "sysinfo", "how much memory there is, before the C library sorts a long list" },
 	{ "getpid", "a failed assertion ends the process" },
 	{ "exit", "the end of a thread" },
 	{ "exit_group", "the end" },

@@ -360,6 +360,7 @@ static void push_field(lua_State *L, const struct param *param, const void *fiel
 	case PARAM_TABLE:
 		script_param_push(L, param->fields, field);
 		break;
+	case PARAM_VALUE:
 	case PARAM_END:
 		nf_bug(__FILE__, __LINE__, "parameter '%s' has no type", param->name);
 	}

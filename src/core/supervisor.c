@@ -150,6 +150,7 @@ static void watch(struct supervisor *s)
 			sooner(supervisor_restart(s), supervisor_reload_tick(s)));
 
 		timeout = sooner(timeout, sooner(notify_watchdog(), supervisor_home(s)));
+		timeout = sooner(timeout, supervisor_command_tick(s));
 
 		wait[0] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
 		wait[1] = (struct pollfd){ .fd = s->listener, .events = POLLIN };
@@ -181,6 +182,7 @@ static void watch(struct supervisor *s)
 		if (wait[2].revents && wait[2].fd == s->reading.ended)
 			supervisor_read_end(s);
 	}
+	supervisor_command_fini(s);
 	supervisor_reload_fini(s);
 }
 

@@ -208,6 +208,7 @@ void supervisor_read_report(struct supervisor *s, uint32_t number)
 		child->ended = true;
 		child->report = report;
 		supervisor_reload_lost(s, number);
+		supervisor_command_lost(s, number);
 	} else if (code == 1 && report.type == WORKER_BROKE) {
 		sandbox_call_name(report.call, name, sizeof(name));
 		log_error("worker '%s' made the system call '%s', which no worker makes; it is ended", s->graph->worker[number].name,
@@ -215,6 +216,8 @@ void supervisor_read_report(struct supervisor *s, uint32_t number)
 		kill(child->pid, SIGKILL);
 	} else if (code == 1 && report.type == WORKER_STUCK) {
 		add_stuck(&child->stuck, report.text);
+	} else if (code == 1 && report.type == WORKER_DONE && supervisor_command_report(s, number, &report)) {
+		return;
 	} else if (code != 1 || !supervisor_reload_report(s, number, &report)) {
 		log_error("worker %u sent what no worker sends; it is ended", number + 1);
 		kill(child->pid, SIGKILL);
@@ -286,6 +289,7 @@ static void on_death(struct supervisor *s, uint32_t number, int status)
 	child->pid = 0;
 	stats_header(s->result->stats)->worker_pid[number] = 0;
 	supervisor_reload_lost(s, number);
+	supervisor_command_lost(s, number);
 	supervisor_probe_lost(s, number, child->ended ? "the graph has ended\n" : "the worker has died\n");
 	if (child->ended)
 		return;

@@ -1,5 +1,6 @@
 /* supervisor_control -- the control socket of an instance: a stream socket that only this user and root may use. A client sends one
- * line, "COMMAND [ARGUMENT...]" with tabs between, and reads an answer: "ok" or "failed" on the first line, then text. */
+ * line, "COMMAND [ARGUMENT...]" with tabs between, and reads an answer: "ok" or "failed" on the first line, then text. With
+ * the line may come descriptors. */
 #include "core/supervisor_state.h"
 
 #include <fcntl.h>
@@ -9,7 +10,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { LINE = 8192, PATIENCE_MS = 500, WORDS = 4 };
+enum { LINE = 8192, PATIENCE_MS = 500, WORDS = 4, FILES = 2 };
+
+/* What a client sends. */
+struct message {
+	char line[LINE];
+	int fd[FILES], count;           /* descriptors; -1: taken */
+};
 
 int supervisor_listen(struct supervisor *s)
 {
@@ -57,16 +64,46 @@ void supervisor_answer(int client, bool done, const char *text)
 	close(client);
 }
 
+/* Read a part of the line, with the descriptors that come with it; those that are too many are closed. gives: bytes, or -1 */
+static ssize_t receive(int client, struct message *message, size_t length)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(FILES * sizeof(int))];
+	} control = { 0 };
+	struct iovec part = { message->line + length, LINE - 1 - length };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.space) };
+	ssize_t n = recvmsg(client, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	for (struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&header) : NULL; c != NULL; c = CMSG_NXTHDR(&header, c)) {
+		size_t count = c->cmsg_len > CMSG_LEN(0) ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (message->count < FILES)
+				message->fd[message->count++] = fd;
+			else
+				close(fd);
+		}
+	}
+	return n;
+}
+
 /* Read one line, at most LINE bytes, from a client that is in no hurry to get our attention for ever.
  *   gives: false when there is none */
-static bool read_line(int client, char *line)
+static bool read_line(int client, struct message *message)
 {
+	char *line = message->line;
 	struct pollfd wait = { .fd = client, .events = POLLIN };
 	uint64_t until = clock_system_ns() + PATIENCE_MS * 1000000ULL;
 	size_t length = 0;
 
 	while (length < LINE - 1 && clock_system_ns() < until && poll(&wait, 1, PATIENCE_MS) == 1) {
-		ssize_t n = recv(client, line + length, LINE - 1 - length, MSG_DONTWAIT);
+		ssize_t n = receive(client, message, length);
 		char *end;
 
 		if (n <= 0)
@@ -116,9 +153,9 @@ static void tell_placement(const struct supervisor *s, int client)
 }
 
 /* Do what a line says. Takes the client. */
-static void obey(struct supervisor *s, char *line, int client)
+static void obey(struct supervisor *s, struct message *message, int client)
 {
-	char *word[WORDS] = { NULL }, *rest = line;
+	char *word[WORDS] = { NULL }, *rest = message->line;
 	uint32_t count = 0;
 
 	while (count < WORDS && rest != NULL)
@@ -131,6 +168,10 @@ static void obey(struct supervisor *s, char *line, int client)
 		supervisor_confirm(s, client);
 	else if (strcmp(word[0], "placement") == 0 && count == 1)
 		tell_placement(s, client);
+	else if (strcmp(word[0], "apps") == 0 && count == 2)
+		supervisor_apps(s, word[1], client);
+	else if (strcmp(word[0], "command") == 0 && count == 3)
+		supervisor_command(s, word[1], word[2], client, message->fd, message->count);
 	else if (strcmp(word[0], "trace") == 0 && count == 3)
 		supervisor_trace(s, (uint32_t)strtoull(word[2], NULL, 10), (uint32_t)strtoull(word[1], NULL, 10), client);
 	else if (strcmp(word[0], "capture") == 0 && count == 3)
@@ -142,16 +183,20 @@ static void obey(struct supervisor *s, char *line, int client)
 void supervisor_accept(struct supervisor *s)
 {
 	int client = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
-	char line[LINE];
+	struct message message;
 
 	if (client < 0)
 		return;
+	message.count = 0;
 	if (!is_allowed(client))
 		supervisor_answer(client, false, "only the user that started this instance, and root, may do that");
-	else if (!read_line(client, line))
+	else if (!read_line(client, &message))
 		close(client);
 	else
-		obey(s, line, client);
+		obey(s, &message, client);
+	for (int i = 0; i < message.count; i++)
+		if (message.fd[i] >= 0)
+			close(message.fd[i]);
 }
 
 void supervisor_control_fini(struct supervisor *s)

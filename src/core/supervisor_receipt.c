@@ -27,8 +27,11 @@ static void print_pauses(FILE *out, const struct graph *graph, const struct relo
 	for (uint32_t w = 0; w < graph->worker_count; w++) {
 		moved += reload->receipt[w].moved;
 		dropped += reload->receipt[w].dropped;
-		fprintf(out, "%-14s %.1f us  %s\n", w == 0 ? "pause" : "", (double)reload->receipt[w].pause_ns / 1000,
+		fprintf(out, "%-14s %.1f us  %s", w == 0 ? "pause" : "", (double)reload->receipt[w].pause_ns / 1000,
 			graph->worker[w].name);
+		if (reload->receipt[w].slice_ns > 0)
+			fprintf(out, ", and later ones of up to %.1f us", (double)reload->receipt[w].slice_ns / 1000);
+		fputc('\n', out);
 	}
 	fprintf(out, "%-14s %u\n", "segments", reload->segment_count);
 	fprintf(out, "%-14s %u to other links\n", "packets moved", moved);

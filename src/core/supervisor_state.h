@@ -62,6 +62,15 @@ struct supervisor_probe {
 	bool ending;                    /* the worker is still to be told that it ends */
 };
 
+/* A command of a client for an app. */
+enum { SUPERVISOR_COMMANDS = 16 };
+struct supervisor_command {
+	int client, fd[2];              /* request and answer; the worker gets them */
+	uint32_t worker, number;
+	bool sent;                      /* to the worker; its report is waited for */
+	char app[WORKER_APP];
+};
+
 struct supervisor {
 	struct graph *graph;            /* what runs; owned */
 	struct graph *previous;         /* while a reload waits to be confirmed: what it replaced */
@@ -71,6 +80,8 @@ struct supervisor {
 	uint64_t generation;
 	int listener;                   /* the control socket; -1 */
 	struct supervisor_probe probe[PROBE_MOST];
+	struct supervisor_command command[SUPERVISOR_COMMANDS];         /* the first one is under way, or due */
+	uint32_t command_count, command_number;
 	uint64_t watched, watch_ns;     /* --watch: a hash of what is watched; when to look again */
 	const struct supervisor_options *options;
 	struct supervisor_result *result;
@@ -126,6 +137,18 @@ void supervisor_probe_end(struct supervisor *s, uint32_t slot, const char *why);
 /* Tell workers what they had no room for before. gives: milliseconds until the next try, -1: none */
 int supervisor_probe_tick(struct supervisor *s);
 void supervisor_probe_lost(struct supervisor *s, uint32_t worker, const char *why);
+
+/* supervisor_command.c: commands for apps. */
+/* Queue one; takes the client, and the descriptors (which are -1 then) unless it is refused. */
+void supervisor_command(struct supervisor *s, const char *worker, const char *app, int client, int *fds, int count);
+/* Start what is due. gives: milliseconds until the next look, -1: none */
+int supervisor_command_tick(struct supervisor *s);
+/* A worker's report; gives false when it is not about the command that it has. */
+bool supervisor_command_report(struct supervisor *s, uint32_t number, const struct worker_report *report);
+void supervisor_command_lost(struct supervisor *s, uint32_t number);
+void supervisor_command_fini(struct supervisor *s);
+/* Tell a client the apps of a class: lines "WORKER APP", a tab between. */
+void supervisor_apps(const struct supervisor *s, const char *class, int client);
 
 /* supervisor_prepare.c: what the supervisor does before the workers are asked.
  *   fails: -errno with nf_error(); what it made so far is in s->reload */

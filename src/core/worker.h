@@ -12,6 +12,8 @@
  *      PREPARED or REFUSED ---------->
  *             <----------------------- COMMIT when all have prepared, else ABORT
  *      COMMITTED -------------------->
+ *             <----------------------- COMMAND (an app's name, request, answer)      a command of a client
+ *      DONE ------------------------->
  *      ENDED or FAILED -------------->                                               the end
  *      BROKE ------------------------>                                               a system call that no worker makes
  *      STUCK ------------------------>                                               a Lua app's call of C does not come back
@@ -38,22 +40,23 @@ struct worker_options {
 
 /* What a worker tells the supervisor, one datagram each on a seqpacket socket. */
 enum worker_report_type { WORKER_READY = 1, WORKER_FAILED, WORKER_ENDED, WORKER_PREPARED, WORKER_REFUSED, WORKER_COMMITTED,
-	WORKER_BROKE, WORKER_STUCK };
+	WORKER_BROKE, WORKER_STUCK, WORKER_DONE };
 
 struct worker_report {
 	uint32_t type;                  /* enum worker_report_type */
-	char text[ERROR_TEXT];          /* FAILED, REFUSED: why; STUCK: the app's name */
+	char text[ERROR_TEXT];          /* FAILED, REFUSED: why; STUCK: the app's name; DONE: why not, or empty */
 	struct ledger ledger;           /* ENDED: at the end, before apps are freed */
 	uint32_t call;                  /* BROKE: its number */
 	uint32_t failed;                /* ENDED: apps that failed; text names the first */
+	uint32_t command;               /* DONE: its number */
 	uint64_t leaked;                /* ENDED: packets still in use after all apps were freed */
 	struct engine_receipt receipt;  /* COMMITTED */
 };
 
 /* What the supervisor tells a worker, in the same way. PREPARE comes with descriptors: the encoded configuration, the
- * statistics file, then one for each new segment; PROBE with that of the ring. Nothing answers PROBE and PROBE_END: the client
+ * statistics file, then one for each new segment; PROBE with that of the ring; COMMAND with request and answer. Nothing answers PROBE and PROBE_END: the client
  * reads in the ring how it stands. */
-enum worker_order_type { WORKER_GO = 1, WORKER_PREPARE, WORKER_COMMIT, WORKER_ABORT, WORKER_PROBE, WORKER_PROBE_END };
+enum worker_order_type { WORKER_GO = 1, WORKER_PREPARE, WORKER_COMMIT, WORKER_ABORT, WORKER_PROBE, WORKER_PROBE_END, WORKER_COMMAND };
 enum { WORKER_SEGMENTS = 16, WORKER_PATH = 4096 };
 
 struct worker_order {
@@ -62,7 +65,8 @@ struct worker_order {
 	struct segment segment[WORKER_SEGMENTS];
 	char file[WORKER_PATH], folder[WORKER_PATH];    /* of the configuration */
 	uint32_t probe, snaplen;        /* PROBE: its number, bytes of each packet to be copied; PROBE_END: its number */
-	char link[PROBE_LINK];          /* PROBE: the link's name */
+	char link[PROBE_LINK];          /* PROBE: the link's name; COMMAND: the app's */
+	uint32_t command;               /* COMMAND: its number */
 };
 
 /* Run worker `number` of a graph in this process until it ends: prepare, wait for the others, run, retire.

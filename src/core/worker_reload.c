@@ -108,6 +108,23 @@ static void commit(struct worker *w)
 	w->stats = NULL;
 }
 
+/* A client wants something of an app. What is prepared must find the app as it is, so nothing changes until that is over. */
+static void do_command(struct worker *w, struct worker_order *order, const int *fds, int count)
+{
+	int code;
+
+	order->link[sizeof(order->link) - 1] = '\0';
+	if (count < 2)
+		code = nf_fail(EPROTO, "a command came without its files");
+	else if (w->plan != NULL)
+		code = nf_fail(EBUSY, "a reload is under way");
+	else
+		code = command_run(w->engine, order->link, fds[0], fds[1]);
+	w->report->command = order->command;
+	snprintf(w->report->text, sizeof(w->report->text), "%s", code < 0 ? nf_error() : "");
+	worker_send(w, WORKER_DONE);
+}
+
 /* A capture begins. What cannot be is told to its client through the ring. */
 static void add_probe(struct worker *w, struct worker_order *order, int fd)
 {
@@ -151,6 +168,9 @@ int worker_obey(struct worker *w)
 	case WORKER_PROBE:
 		if (count > 0)
 			add_probe(w, &order, fds[0]);
+		break;
+	case WORKER_COMMAND:
+		do_command(w, &order, fds, count);
 		break;
 	case WORKER_PROBE_END:
 		probe_close(engine_probe_remove(w->engine, order.probe), PROBE_ENDED);

@@ -2,6 +2,7 @@
 /* worker_state -- the inside of a worker's process, for the worker*.c files alone. */
 #include "core/core.h"
 
+#include "core/command.h"
 #include "core/descriptor.h"
 #include "core/worker.h"
 

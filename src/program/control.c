@@ -1,6 +1,8 @@
 /* control -- see control.h. */
 #include "program/control.h"
 
+#include "core/descriptor.h"
+
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -77,6 +79,16 @@ void control_refused(const struct program *program, int fd)
 	free(text);
 }
 
+/* What an instance said behind "failed" becomes nf_error(). */
+static int keep_refusal(const char *name, const char *text)
+{
+	const char *rest = text != NULL ? strchr(text, '\n') : NULL;
+
+	if (rest != NULL && rest[1] != '\0')
+		return nf_fail(EIO, "%s", rest + 1);
+	return nf_fail(EIO, "instance '%s' does not answer", name);
+}
+
 char *control_text(const char *name, const char *line)
 {
 	int fd = reach(name);
@@ -91,8 +103,27 @@ char *control_text(const char *name, const char *line)
 		memmove(text, text + 3, strlen(text + 3) + 1);
 		return text;
 	}
+	keep_refusal(name, text);
 	free(text);
 	return NULL;
+}
+
+int control_command(const char *name, const char *worker, const char *app, const int fd[2])
+{
+	int socket = reach(name), code;
+	char line[256], *text = NULL;
+
+	if (socket < 0)
+		return socket;
+	snprintf(line, sizeof(line), "command\t%s\t%s\n", worker, app);
+	code = descriptor_send(socket, line, strlen(line), fd, 2);
+	if (code == 0)
+		text = receive(socket);
+	close(socket);
+	if (text == NULL || strncmp(text, "ok\n", 3) != 0)
+		code = keep_refusal(name, text);
+	free(text);
+	return code;
 }
 
 int control_ask(const struct program *program, const char *name, const char *line)

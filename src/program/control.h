@@ -12,5 +12,10 @@ void control_refused(const struct program *program, int fd);
  *   gives: EXIT_DONE or EXIT_FAILED */
 int control_ask(const struct program *program, const char *name, const char *line);
 
-/* Send one line; gives the answer, malloc'ed, NULL when there is none or it is a refusal. Prints nothing. */
+/* Have an app of a worker do a command (core/command.h): fd[0] has the request, fd[1] gets the answer; both stay the caller's.
+ *   fails: -errno with nf_error(): why the instance or the app refused it */
+int control_command(const char *name, const char *worker, const char *app, const int fd[2]) __attribute__((warn_unused_result));
+
+/* Send one line; gives the answer, malloc'ed, NULL when there is none or it is a refusal. Prints nothing;
+ * what went wrong is in nf_error(). */
 char *control_text(const char *name, const char *line);

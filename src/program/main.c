@@ -96,6 +96,12 @@ static const struct program_option lwaftr_check_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct program_option lwaftr_convert_options[] = {
+	{ "--from", "FORM", "Form of IN: text, lua or json; default by its name: .lua, .json, else text." },
+	{ "--to", "FORM", "Form of OUT, in the same way." },
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option lwaftr_counters_options[] = {
 	{ "--all", NULL, "Those that are 0, too." },
 	{ "--json", NULL, "Print one JSON object." },
@@ -189,6 +195,49 @@ static const struct program_option lwaftr_run_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+#define SOFTWIRE_APP { "--app", "NAME", "Only the relays of this name; default all of the instance." }
+
+static const struct program_option softwire_add_options[] = {
+	{ "--file", "FILE", "Those of a file of softwire { ... }, as a configuration has them and as list prints them; - is standard input." },
+	{ "--psid-length", "K", "Bits of PSID of the one that is named; default 0." },
+	{ "--reserved", "A", "Its reserved-ports-bit-count; default 0." },
+	{ "--replace", NULL, "Give those that are there already the tunnel that is named now." },
+	{ "--check", NULL, "Only tell whether they could be added." },
+	{ "--json", NULL, "Print one JSON object." },
+	SOFTWIRE_APP,
+	{ NULL, NULL, NULL },
+};
+
+static const struct program_option softwire_count_options[] = {
+	{ "--json", NULL, "Print one JSON object for each relay." },
+	SOFTWIRE_APP,
+	{ NULL, NULL, NULL },
+};
+
+static const struct program_option softwire_list_options[] = {
+	{ "--ipv4", "ADDRESS", "Only those of this address." },
+	{ "--b4", "ADDRESS", "Only those of this B4." },
+	{ "--br", "ADDRESS", "Only those with this br-address." },
+	{ "--json", NULL, "Print a JSON array." },
+	SOFTWIRE_APP,
+	{ NULL, NULL, NULL },
+};
+
+static const struct program_option softwire_remove_options[] = {
+	{ "--file", "FILE", "Those of a file of softwire { ... }, of which ipv4 and psid count; - is standard input." },
+	{ "--check", NULL, "Only tell whether they could be removed." },
+	{ "--json", NULL, "Print one JSON object." },
+	SOFTWIRE_APP,
+	{ NULL, NULL, NULL },
+};
+
+static const struct program_option softwire_show_options[] = {
+	{ "--port", "PORT", "Only the one that has this port." },
+	{ "--json", NULL, "Print a JSON array." },
+	SOFTWIRE_APP,
+	{ NULL, NULL, NULL },
+};
+
 static const struct program_option trace_options[] = {
 	{ "--count", "N", "End after so many packets." },
 	{ "--duration", "TIME", "End after this time, for example 10s." },
@@ -232,6 +281,10 @@ const struct program programs[] = {
 	{ "lwaftr check", "CONF V4-IN V6-IN V4-OUT V6-OUT", "Run the packets of two captures through an lwAFTR, into two others.\n"
 		"Without devices, root or time: the same input gives the same output. What would leave on the IPv4 side goes to V4-OUT, the "
 		"rest to V6-OUT.", lwaftr_check_options, program_lwaftr_check },
+	{ "lwaftr convert", "IN OUT", "Convert a configuration of an lwAFTR into another form.\n"
+		"text is softwire-config { ... }; lua the same as a table; json the data model ietf-softwire-br of RFC 8676 in the JSON of "
+		"RFC 7951. - is standard input and output. What the new form has no place for is told on standard error; a configuration with "
+		"mistakes, or one that the new form cannot have, is not written.", lwaftr_convert_options, program_lwaftr_convert },
 	{ "lwaftr counters", "NAME", "Print what a running lwAFTR has counted.\n"
 		"NAME is an instance of nf lwaftr run, or of nf run with an app lwaftr.lwaftr. The names are those that Snabb's lwAFTR has, and "
 		"some of nf's own; what several apps or workers count under one name is added up. Only what is not 0 is shown.",
@@ -249,6 +302,21 @@ const struct program programs[] = {
 		"It is nf run with the graph of the configuration: nf stats, nf top, nf trace, nf stop and the others know it under its name, "
 		"and nf reload NAME reads the configuration again. Of the apps, only what differs changes.", lwaftr_run_options,
 		program_lwaftr_run },
+	{ "lwaftr softwire", "COMMAND [ARGS...]", "Look at and change the table of a running lwAFTR.\n"
+		"`nf help` lists its commands, `nf help lwaftr softwire add` tells more about one of them.", NULL, program_lwaftr_softwire },
+	{ "lwaftr softwire add", "NAME [IPV4] [PSID] [B4] [BR]", "Add softwires to a running lwAFTR: one, or those of a file.\n"
+		"All of them or none: each mistake is told, for a file with line and column. Traffic goes on meanwhile; the answer says how long "
+		"the longest pause was. The configuration file is not changed: a reload of it, once it has changed, has the last word.",
+		softwire_add_options, program_lwaftr_softwire_add },
+	{ "lwaftr softwire count", "NAME", "Tell how many softwires a running lwAFTR has, and how many more it has room for.",
+		softwire_count_options, program_lwaftr_softwire_count },
+	{ "lwaftr softwire list", "NAME", "Print the softwires of a running lwAFTR, by address and PSID.\n"
+		"The form is that of a configuration, and of the files of softwire add and remove.", softwire_list_options,
+		program_lwaftr_softwire_list },
+	{ "lwaftr softwire remove", "NAME [IPV4] [PSID]", "Remove softwires from a running lwAFTR: one, or those of a file.\n"
+		"All of them or none, as with softwire add.", softwire_remove_options, program_lwaftr_softwire_remove },
+	{ "lwaftr softwire show", "NAME IPV4 [PSID]", "Print the softwires of one address of a running lwAFTR, or one of them.",
+		softwire_show_options, program_lwaftr_softwire_show },
 	{ "lwaftr validate", "CONF", "Tell all that is wrong with a configuration of an lwAFTR; start nothing.", NULL, program_lwaftr_validate },
 	{ "nicsim", "[-- COMMAND]", "Simulate network cards, for drivers that are to be tried or tested without one.\n"
 		"COMMAND runs with the cards in its PCI tree (NF_SYSFS); without COMMAND the variables that a driver needs are printed, "

@@ -1,4 +1,5 @@
--- seeds_lwaftr -- writes the first inputs of the harnesses `lwaftr`, `lwaftr_config` and `lwaftr_graph`: nf lua tests/fuzz/seeds_lwaftr.lua
+-- seeds_lwaftr -- writes the first inputs of the harnesses `lwaftr`, `lwaftr_config`, `lwaftr_graph`, `lwaftr_json` and `lwaftr_command`:
+-- nf lua tests/fuzz/seeds_lwaftr.lua
 package.path = "tests/?.lua;" .. package.path
 local w = require("support_lwaftr")
 
@@ -105,3 +106,41 @@ local configs = {
   quotes = "softwire-config { name \"a\\n\\t\\\"\\\\\\q\n   b\" + 'c' ; }",
 }
 for name, text in pairs(configs) do write("tests/fuzz/corpus/lwaftr_config/" .. name, text) end
+
+local ENTRY = '{"binding-ipv6info": "2001:db8::%d", "binding-ipv4-addr": "192.0.2.%d", "port-set": {"psid-offset": 0, "psid-len": 6, "psid": %d}, ' ..
+  '"br-ipv6-addr": "2001:db8::ff"}'
+local function instance(inside)
+  return ('{"ietf-softwire-br:br-instances": {"binding": {"bind-instance": [{"name": "x", "softwire-num-max": 5, ' ..
+    '"softwire-payload-mtu": 1460, "softwire-path-mru": 1500, %s}]}}}'):format(inside)
+end
+local jsons = {
+  table = instance('"binding-table": {"binding-entry": [' .. ENTRY:format(1, 1, 1) .. ", " .. ENTRY:format(2, 1, 2) .. "]}"),
+  twice = instance('"binding-table": {"binding-entry": [' .. ENTRY:format(1, 1, 1) .. ", " .. ENTRY:format(1, 1, 1) .. "]}"),
+  policies = instance('"enable-hairpinning": false, "icmp-policy": {"icmpv4-errors": {"allow-incoming-icmpv4": false, "icmpv4-rate": 5, ' ..
+    '"generate-icmpv4-errors": false}, "icmpv6-errors": {"generate-icmpv6-errors": false, "icmpv6-rate": 7}}, "traffic-stat": {}'),
+  version = instance('"ietf-softwire-br:binding-table-versioning": {"version": "18446744073709551615", "date": "2021-11-08T00:00:00Z"}'),
+  mistakes = instance('"binding-table": {"binding-entry": [5, {"port-set": []}, {"x": null}]}, "icmp-policy": 1.5, "more": {}'),
+}
+for name, text in pairs(jsons) do write("tests/fuzz/corpus/lwaftr_json/" .. name, text) end
+
+-- Requests for the table, as struct lwaftr_request and struct lwaftr_change lie in memory.
+local function le(n, bytes) return n > 0 and string.char(n % 256) .. le(math.floor(n / 256), bytes - 1) or ("\0"):rep(bytes) end
+local function request(kind, pattern, changes, check_only)
+  local text = ("\0"):rep(4) .. le(kind, 4) .. le(check_only or 0, 4) .. ("\0"):rep(12) .. (pattern or ("\0"):rep(48)) .. (changes or "")
+  return le(#text, 2) .. text
+end
+local function change(op, ipv4, psid, length, peer, br)
+  return w.ip(peer or "::1") .. w.ip(br or "::2") .. w.ip(ipv4):reverse() .. le(psid, 2) .. le(length, 1) .. "\0" .. ("\0"):rep(8) .. le(op, 4) ..
+    ("\0"):rep(4)
+end
+local commands = {
+  count = request(0),
+  list = request(1) .. request(1, "\1\0\0\0\0\0\0\0\0\0\0\0\5\3\2\1" .. ("\0"):rep(32)),
+  add = request(2, nil, change(0, "1.2.3.5", 3, 4) .. change(0, "9.9.9.9", 0, 0, "::9", "::8")),
+  grow = request(2, nil, change(0, "9.9.9.9", 1, 2) .. change(0, "9.9.9.9", 2, 2) .. change(0, "9.9.9.9", 3, 2, "::9", "::8")),
+  remove = request(2, nil, change(1, "1.2.3.4", 0, 0) .. change(0, "1.2.3.4", 7, 3)) .. request(1),
+  replace = request(2, nil, change(2, "1.2.3.4", 0, 0, "::7") .. change(2, "1.2.3.5", 9, 4)),
+  faults = request(2, nil, change(0, "1.2.3.5", 1, 4) .. change(1, "1.2.3.5", 9, 4) .. change(0, "1.2.3.5", 1, 5)),
+  check = request(2, nil, change(0, "1.2.3.5", 3, 4), 1),
+}
+for name, text in pairs(commands) do write("tests/fuzz/corpus/lwaftr_command/" .. name, text) end

@@ -6,11 +6,6 @@
 enum { SHAPE_BITS = 10, SHAPE_MASK = (1 << SHAPE_BITS) - 1, BR_SPARE = 256, BURST_MOST = CUCKOO_BURST };
 _Static_assert(sizeof(struct lwaftr_tunnel) == CUCKOO_VALUE, "a tunnel is the value of a softwire");
 
-static uint32_t shape_of(const struct lwaftr_softwire *softwire)
-{
-	return (uint32_t)softwire->reserved << 5 | softwire->psid_length;
-}
-
 /* The key of a port on an address whose port sets have this shape: RFC 7597 section 5.1. The lowest ports may be nobody's. */
 static inline uint64_t key_of(const struct lwaftr_binding *binding, uint32_t shape, uint32_t ipv4, uint32_t port)
 {
@@ -71,17 +66,33 @@ static uint32_t br_hash(const struct lwaftr_binding *binding, const uint8_t addr
 	return (uint32_t)siphash_1_3(&key, address, 16);
 }
 
-/* The index of an address, entered when it is new; -ENOMEM when there is no room. Addresses of one hash lie at the next numbers. */
-static int64_t br_find(struct lwaftr_binding *binding, const uint8_t address[16])
+/* The place of an address in the index: 1 + its number; 0 and *hash, under which it may be entered: it is not there. Addresses of one
+ * hash lie at the next numbers. */
+static uint64_t br_look(const struct lwaftr_binding *binding, const uint8_t address[16], uint32_t *hash)
 {
-	uint32_t hash = br_hash(binding, address);
 	uint64_t found;
 
-	while ((found = map_find(&binding->br_index, hash)) != 0) {
-		if (memcmp(binding->br[found - 1].address, address, 16) == 0)
-			return (int64_t)found - 1;
-		hash++;
-	}
+	*hash = br_hash(binding, address);
+	while ((found = map_find(&binding->br_index, *hash)) != 0 && memcmp(binding->br[found - 1].address, address, 16) != 0)
+		(*hash)++;
+	return found;
+}
+
+bool lwaftr_binding_has_br(const struct lwaftr_binding *binding, const uint8_t address[16])
+{
+	uint32_t hash;
+
+	return br_look(binding, address, &hash) != 0;
+}
+
+/* The index of an address, entered when it is new; -ENOMEM when there is no room. */
+static int64_t br_find(struct lwaftr_binding *binding, const uint8_t address[16])
+{
+	uint32_t hash;
+	uint64_t found = br_look(binding, address, &hash);
+
+	if (found != 0)
+		return (int64_t)found - 1;
 	if (binding->br_count == binding->br_room || map_put(&binding->br_index, hash, binding->br_count + 1) < 0)
 		return -ENOMEM;
 	memcpy(binding->br[binding->br_count].address, address, 16);
@@ -138,7 +149,7 @@ int lwaftr_binding_add(struct lwaftr_binding *binding, const struct lwaftr_softw
 {
 	uint64_t key = lwaftr_binding_key(softwire->ipv4, softwire->psid), known = map_find(&binding->address, softwire->ipv4);
 	struct lwaftr_tunnel tunnel;
-	uint32_t shape = shape_of(softwire);
+	uint32_t shape = lwaftr_binding_shape(softwire);
 	int64_t br;
 	int code;
 
@@ -184,25 +195,59 @@ int lwaftr_binding_remove(struct lwaftr_binding *binding, uint32_t ipv4, uint16_
 	return 0;
 }
 
-/* Make the map of addresses as small as their number allows: what is looked up for each packet shall stay in a cache. */
-static int shrink(struct lwaftr_binding *binding, uint64_t room)
+int lwaftr_binding_replace(struct lwaftr_binding *binding, const struct lwaftr_softwire *softwire)
 {
-	struct map smaller;
+	struct cuckoo_entry *entry = cuckoo_find(&binding->softwire, lwaftr_binding_key(softwire->ipv4, softwire->psid));
+	uint32_t known = (uint32_t)map_find(&binding->address, softwire->ipv4), shape = lwaftr_binding_shape(softwire);
+	struct lwaftr_tunnel *tunnel;
+	int64_t br;
+
+	if (entry == NULL)
+		return lwaftr_binding_add(binding, softwire);
+	if ((known & SHAPE_MASK) != shape && known >> SHAPE_BITS > 1)
+		return -EINVAL;
+	br = br_find(binding, softwire->br);
+	if (br < 0)
+		return (int)br;
+	tunnel = (struct lwaftr_tunnel *)entry->value;
+	binding->br[tunnel->br].users--;
+	binding->br[br].users++;
+	memcpy(tunnel->b4, softwire->b4, sizeof(tunnel->b4));
+	tunnel->br = (uint32_t)br;
+	if ((known & SHAPE_MASK) == shape)
+		return 0;
+	shape_use(binding, known & SHAPE_MASK, false);
+	shape_use(binding, shape, true);
+	return map_put(&binding->address, softwire->ipv4, 1u << SHAPE_BITS | shape) < 0 ? -ENOSPC : 0;
+}
+
+/* needs: `to` has room */
+static void copy_map(struct map *to, const struct map *from)
+{
 	uint64_t position = 0, value;
 	uint32_t number;
 
-	if (map_init(&smaller, binding->address.count + room, binding->seed[1]) < 0)
-		return nf_fail(ENOMEM, "no memory for %llu addresses", (unsigned long long)(binding->address.count + room));
-	while ((value = map_next(&binding->address, &position, &number)) != 0)
-		if (map_put(&smaller, number, (uint32_t)value) < 0)
+	while ((value = map_next(from, &position, &number)) != 0)
+		if (map_put(to, number, (uint32_t)value) < 0)
 			nf_bug(__FILE__, __LINE__, "a map of the announced size is full");
+}
+
+/* Make the map of addresses as small as their number allows: what is looked up for each packet shall stay in a cache. */
+static int shrink(struct lwaftr_binding *binding, uint64_t room)
+{
+	uint64_t count = binding->address.count + room;
+	struct map smaller;
+
+	if (map_init(&smaller, count, binding->seed[1]) < 0)
+		return nf_fail(ENOMEM, "no memory for %llu addresses", (unsigned long long)count);
+	copy_map(&smaller, &binding->address);
 	map_fini(&binding->address);
 	binding->address = smaller;
+	binding->address_room = count;
 	return 0;
 }
 
-/* Say what is wrong with a softwire that cannot be added. */
-static void refuse(struct lwaftr_config *config, const struct lwaftr_softwire *softwire, int code)
+void lwaftr_binding_refuse(struct lwaftr_config *config, const struct lwaftr_softwire *softwire, int code)
 {
 	const uint32_t ip = softwire->ipv4;
 
@@ -224,7 +269,7 @@ static int fill(struct lwaftr_binding *binding, struct lwaftr_config *config)
 		if (code == 0)
 			code = lwaftr_binding_add(binding, softwire);
 		if (code == -EEXIST || code == -EINVAL)
-			refuse(config, softwire, code);
+			lwaftr_binding_refuse(config, softwire, code);
 		else if (code < 0)
 			return code;
 	}
@@ -237,7 +282,7 @@ int lwaftr_binding_init(struct lwaftr_binding *binding, struct lwaftr_config *co
 	int code;
 
 	do {
-		*binding = (struct lwaftr_binding){ .reserved_rule = rule };
+		*binding = (struct lwaftr_binding){ .reserved_rule = rule, .softwire_room = config->softwire_count + room };
 		if (getrandom(binding->seed, sizeof(binding->seed), 0) != (ssize_t)sizeof(binding->seed))
 			return nf_fail(EIO, "no random numbers for the binding table");
 		if (cuckoo_init(&binding->softwire, config->softwire_count + room, binding->seed) < 0 ||
@@ -255,6 +300,41 @@ int lwaftr_binding_init(struct lwaftr_binding *binding, struct lwaftr_config *co
 	return code;
 }
 
+/* The copy's own memory, with what is in it. */
+static int fill_copy(struct lwaftr_binding *copy, const struct lwaftr_binding *from, uint64_t brs)
+{
+	int code;
+
+	if (cuckoo_init(&copy->softwire, copy->softwire_room, copy->seed) < 0 ||
+		map_init(&copy->address, copy->address_room, copy->seed[1]) < 0)
+		return nf_fail(ENOMEM, "no memory for %llu softwires", (unsigned long long)copy->softwire_room);
+	code = br_grow(copy, (uint32_t)brs);
+	if (code < 0)
+		return code;
+	for (uint32_t i = 0; i < from->br_count; i++)
+		if (br_find(copy, from->br[i].address) != (int64_t)i)
+			nf_bug(__FILE__, __LINE__, "a copy numbers br-addresses in another way");
+		else
+			copy->br[i].users = from->br[i].users;
+	copy_map(&copy->address, &from->address);
+	return cuckoo_copy(&copy->softwire, &from->softwire);
+}
+
+int lwaftr_binding_copy(struct lwaftr_binding *copy, const struct lwaftr_binding *from, uint64_t softwires, uint64_t addresses, uint64_t brs)
+{
+	int code;
+
+	*copy = (struct lwaftr_binding){ .reserved_rule = from->reserved_rule, .shapes = from->shapes, .shape = from->shape,
+		.softwire_room = softwires, .address_room = addresses };
+	memcpy(copy->shape_users, from->shape_users, sizeof(copy->shape_users));
+	if (getrandom(copy->seed, sizeof(copy->seed), 0) != (ssize_t)sizeof(copy->seed))
+		return nf_fail(EIO, "no random numbers for the binding table");
+	code = fill_copy(copy, from, brs);
+	if (code < 0)
+		lwaftr_binding_fini(copy);
+	return code;
+}
+
 void lwaftr_binding_fini(struct lwaftr_binding *binding)
 {
 	cuckoo_fini(&binding->softwire);
@@ -264,22 +344,36 @@ void lwaftr_binding_fini(struct lwaftr_binding *binding)
 	*binding = (struct lwaftr_binding){ 0 };
 }
 
-bool lwaftr_binding_next(const struct lwaftr_binding *binding, uint64_t *position, struct lwaftr_softwire *softwire)
+/* What stands in an entry and in its address's. */
+static void describe(const struct lwaftr_binding *binding, const struct cuckoo_entry *entry, struct lwaftr_softwire *softwire)
 {
-	const struct cuckoo_entry *entry = cuckoo_next(&binding->softwire, position);
-	const struct lwaftr_tunnel *tunnel;
+	const struct lwaftr_tunnel *tunnel = (const struct lwaftr_tunnel *)entry->value;
 	uint64_t known;
 
-	if (entry == NULL)
-		return false;
-	tunnel = (const struct lwaftr_tunnel *)entry->value;
 	*softwire = (struct lwaftr_softwire){ .ipv4 = (uint32_t)(entry->key >> 16), .psid = (uint16_t)entry->key };
 	known = map_find(&binding->address, softwire->ipv4);
 	softwire->psid_length = known & 31;
 	softwire->reserved = known >> 5 & 31;
 	memcpy(softwire->b4, tunnel->b4, sizeof(softwire->b4));
 	memcpy(softwire->br, binding->br[tunnel->br].address, sizeof(softwire->br));
-	return true;
+}
+
+bool lwaftr_binding_get(const struct lwaftr_binding *binding, uint32_t ipv4, uint16_t psid, struct lwaftr_softwire *softwire)
+{
+	const struct cuckoo_entry *entry = cuckoo_find(&binding->softwire, lwaftr_binding_key(ipv4, psid));
+
+	if (entry != NULL)
+		describe(binding, entry, softwire);
+	return entry != NULL;
+}
+
+bool lwaftr_binding_next(const struct lwaftr_binding *binding, uint64_t *position, struct lwaftr_softwire *softwire)
+{
+	const struct cuckoo_entry *entry = cuckoo_next(&binding->softwire, position);
+
+	if (entry != NULL)
+		describe(binding, entry, softwire);
+	return entry != NULL;
 }
 
 uint64_t lwaftr_binding_bytes(const struct lwaftr_binding *binding)

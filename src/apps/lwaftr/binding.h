@@ -35,6 +35,7 @@ struct lwaftr_binding {
 	uint32_t br_count, br_room;     /* br_count: with those that have no users any more */
 	struct map br_index;            /* hash of an address -> 1 + index of its br */
 	uint64_t seed[2];
+	uint64_t softwire_room, address_room;   /* how many there may be */
 };
 
 /* The key of a softwire in the table. */
@@ -55,8 +56,29 @@ void lwaftr_binding_fini(struct lwaftr_binding *binding);
  *          br-address); nothing has changed */
 int lwaftr_binding_add(struct lwaftr_binding *binding, const struct lwaftr_softwire *softwire) __attribute__((warn_unused_result));
 
+/* Add what lwaftr_binding_add found wrong (-EEXIST, -EINVAL) to the mistakes of the configuration. */
+void lwaftr_binding_refuse(struct lwaftr_config *config, const struct lwaftr_softwire *softwire, int code);
+
 /* Remove a softwire. fails: -ENOENT */
 int lwaftr_binding_remove(struct lwaftr_binding *binding, uint32_t ipv4, uint16_t psid) __attribute__((warn_unused_result));
+
+/* Add a softwire, or give the one that is there another tunnel, or another port set when it is its address's only one.
+ *   fails: as lwaftr_binding_add, but for -EEXIST */
+int lwaftr_binding_replace(struct lwaftr_binding *binding, const struct lwaftr_softwire *softwire) __attribute__((warn_unused_result));
+
+/* Make a copy with room for so many softwires, addresses and br-addresses in all, with a seed of its own.
+ *   fails: -ENOMEM with nf_error(); -ENOSPC: try again, larger; nothing to undo */
+int lwaftr_binding_copy(struct lwaftr_binding *copy, const struct lwaftr_binding *from, uint64_t softwires, uint64_t addresses, uint64_t brs)
+	__attribute__((warn_unused_result));
+
+/* The shape of a softwire's port set: reserved << 5 | psid_length. */
+static inline uint32_t lwaftr_binding_shape(const struct lwaftr_softwire *softwire)
+{
+	return (uint32_t)softwire->reserved << 5 | softwire->psid_length;
+}
+
+/* Has the relay this address, or had it once? */
+bool lwaftr_binding_has_br(const struct lwaftr_binding *binding, const uint8_t address[16]);
 
 /* The key for a port of an address; 0 when it can be nobody's. */
 uint64_t lwaftr_binding_port_key(const struct lwaftr_binding *binding, uint32_t ipv4, uint16_t port);
@@ -73,6 +95,9 @@ static inline bool lwaftr_binding_serves(const struct lwaftr_binding *binding, u
 {
 	return map_find(&binding->address, ipv4) != 0;
 }
+
+/* One softwire. `place` is not set. gives: false when it is not there */
+bool lwaftr_binding_get(const struct lwaftr_binding *binding, uint32_t ipv4, uint16_t psid, struct lwaftr_softwire *softwire);
 
 /* All softwires, in no order: begin with *position 0, until false. `place` is not set. */
 bool lwaftr_binding_next(const struct lwaftr_binding *binding, uint64_t *position, struct lwaftr_softwire *softwire);

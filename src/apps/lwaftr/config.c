@@ -1,5 +1,6 @@
 /* config -- see config.h. */
 #include "apps/lwaftr/config_decode.h"
+#include "apps/lwaftr/config_source.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -8,6 +9,8 @@
 #include <unistd.h>
 
 enum { MISTAKES_MOST = 100000 };        /* that are kept; the rest is counted */
+
+enum { PATH = 256 };                    /* bytes of one in a message */
 
 struct lwaftr_mistake {
 	uint64_t place;
@@ -73,6 +76,9 @@ void lwaftr_config_shrink(struct lwaftr_config *config)
 	config->softwire_room = 0;
 	if (config->mapped)
 		munmap((void *)(uintptr_t)config->text, config->length);
+	if (config->flags & LWAFTR_OWN_TEXT)
+		free((void *)(uintptr_t)config->text);
+	config->flags &= ~(uint32_t)LWAFTR_OWN_TEXT;
 	config->mapped = false;
 	config->text = NULL;
 	config->length = 0;
@@ -91,6 +97,9 @@ void lwaftr_config_fini(struct lwaftr_config *config)
 	free(config->mistake);
 	lwaftr_config_shrink(config);
 	arena_free(&config->arena);
+	if (config->source != NULL)
+		config_source_free(config->source);
+	free(config->source);
 	*config = (struct lwaftr_config){ 0 };
 }
 
@@ -134,6 +143,15 @@ static int compare(const void *a, const void *b)
 	return one->place < two->place ? -1 : one->place > two->place;
 }
 
+/* A mistake with the path of what was made into the text. */
+static void tell_path(const struct lwaftr_config *config, const struct lwaftr_mistake *mistake, const char *text, struct errors *errors)
+{
+	char path[PATH];
+
+	config_source_locate(config->source, mistake->place, path, sizeof(path));
+	errors_add(errors, "%s: %s%s%s", config->file, path, path[0] != '\0' ? ": " : "", text);
+}
+
 bool lwaftr_config_mistakes(struct lwaftr_config *config, struct errors *errors)
 {
 	uint64_t line = 1, begin = 0, at = 0, count = kept(config), more = config->mistake_count - count;
@@ -142,15 +160,21 @@ bool lwaftr_config_mistakes(struct lwaftr_config *config, struct errors *errors)
 		qsort(config->mistake, count, sizeof(*config->mistake), compare);
 	for (uint64_t i = 0; i < count; i++) {
 		struct lwaftr_mistake *mistake = &config->mistake[i];
+		const char *text = mistake->text != NULL ? mistake->text : "out of memory";
 
-		for (; at < mistake->place && at < config->length; at++) {
+		for (; config->source == NULL && at < mistake->place && at < config->length; at++) {
 			if (config->text[at] == '\n') {
 				line++;
 				begin = at + 1;
 			}
 		}
-		errors_add(errors, "%s:%llu:%llu: %s", config->file, (unsigned long long)line,
-			(unsigned long long)(mistake->place - begin + 1), mistake->text != NULL ? mistake->text : "out of memory");
+		if (mistake->place == (uint64_t)LWAFTR_NOWHERE)
+			errors_add(errors, "%s", text);
+		else if (config->source != NULL)
+			tell_path(config, mistake, text, errors);
+		else
+			errors_add(errors, "%s:%llu:%llu: %s", config->file, (unsigned long long)line,
+				(unsigned long long)(mistake->place - begin + 1), text);
 		free(mistake->text);
 	}
 	if (more > 0)

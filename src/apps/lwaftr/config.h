@@ -70,7 +70,7 @@ struct lwaftr_config {
 	struct lwaftr_side external, internal;
 	uint64_t softwire_count;
 	struct lwaftr_softwire *softwire;       /* in the order of the file; NULL when they were left out */
-	bool has_version;
+	bool has_version, has_version_number;
 	uint64_t version_number;
 	const char *version_date;       /* NULL: none */
 
@@ -82,13 +82,16 @@ struct lwaftr_config {
 	const uint8_t *text;
 	uint64_t length;
 	uint64_t softwire_room;
+	uint64_t paddings;              /* softwires with a padding that is not 0: it is not kept */
+	struct config_source *source;   /* what the text was made of; NULL: it is a file's */
 	uint64_t mistake_count, mistake_room;
 	struct lwaftr_mistake *mistake;
 	struct arena arena;
 };
 
-/* Flags: check the softwires, but do not keep them; do not ask libpcap whether filters compile. */
-enum { LWAFTR_WITHOUT_SOFTWIRES = 1, LWAFTR_WITHOUT_FILTERS = 2 };
+/* Flags: check the softwires, but do not keep them; do not ask libpcap whether filters compile; the text has softwires and nothing else;
+ * of which ipv4 and psid are enough; the text was malloc'ed and is freed with the configuration. */
+enum { LWAFTR_WITHOUT_SOFTWIRES = 1, LWAFTR_WITHOUT_FILTERS = 2, LWAFTR_SOFTWIRES_ALONE = 4, LWAFTR_KEYS_ALONE = 8, LWAFTR_OWN_TEXT = 16 };
 
 /* Read a file, by its descriptor or, with -1, by its name. The descriptor stays open; `file` must live as long as config.
  *   gives: 0, also with mistakes
@@ -100,6 +103,8 @@ int lwaftr_config_parse(struct lwaftr_config *config, const char *file, const vo
 	__attribute__((warn_unused_result));
 
 void lwaftr_config_fini(struct lwaftr_config *config);
+
+enum { LWAFTR_NOWHERE = -1 };           /* place of a mistake whose text says where it stands */
 
 /* Add a mistake that stands at `place`. */
 void lwaftr_config_mistake(struct lwaftr_config *config, uint64_t place, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -19,13 +19,17 @@ static void set_defaults(const struct config_node *children, uint8_t *base)
 
 void config_begin(struct config_decoder *decoder, struct lwaftr_config *config)
 {
-	static const struct config_node root = { .kind = CONFIG_BLOCK, .children = config_model };
+	static const struct config_node whole = { .kind = CONFIG_BLOCK, .children = config_model },
+		softwires = { .kind = CONFIG_BLOCK, .children = config_model_softwires },
+		keys = { .kind = CONFIG_BLOCK, .children = config_model_keys };
+	const struct config_node *root = config->flags & LWAFTR_KEYS_ALONE ? &keys :
+		config->flags & LWAFTR_SOFTWIRES_ALONE ? &softwires : &whole;
 
 	memset(decoder, 0, offsetof(struct config_decoder, frame));
 	decoder->config = config;
 	decoder->depth = 1;
-	decoder->frame[0] = (struct config_frame){ .node = &root, .base = (uint8_t *)config };
-	set_defaults(config_model, (uint8_t *)config);
+	decoder->frame[0] = (struct config_frame){ .node = root, .base = (uint8_t *)config };
+	set_defaults(root->children, (uint8_t *)config);
 }
 
 const char *config_shown(const struct config_word *word, char text[CONFIG_SHOWN])
@@ -145,7 +149,9 @@ static bool read_number(struct config_decoder *decoder, const struct config_node
 			(unsigned long long)node->min, (unsigned long long)limit, config_shown(value, text));
 		return false;
 	}
-	if (node->offset != CONFIG_NOWHERE)
+	if (node->offset == CONFIG_NOWHERE)
+		decoder->config->paddings += number != 0;
+	else
 		memcpy(to, &number, bytes[node->kind]);         /* little-endian */
 	return true;
 }

@@ -57,6 +57,8 @@ const char *config_shown(const struct config_word *word, char text[CONFIG_SHOWN]
 
 /* The model's root: the blocks of the top level. */
 extern const struct config_node config_model[];
+/* The same for a text of softwires alone, and of their keys alone. */
+extern const struct config_node config_model_softwires[], config_model_keys[];
 
 void config_begin(struct config_decoder *decoder, struct lwaftr_config *config);
 void config_open(struct config_decoder *decoder, const struct config_word *keyword);

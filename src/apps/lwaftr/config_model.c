@@ -106,7 +106,7 @@ static void softwire_end(struct lwaftr_config *config, void *parent, void *entry
 	struct lwaftr_softwire *softwire = entry;
 
 	(void)parent;
-	if (!check_port_set(config, softwire, place))
+	if (!(config->flags & LWAFTR_KEYS_ALONE) && !check_port_set(config, softwire, place))
 		return;
 	softwire->ipv4 = bytes_swap32(softwire->ipv4);
 	softwire->place = place;
@@ -200,8 +200,35 @@ static const struct config_node softwire[] = {
 	{ 0 }
 };
 
+/* A softwire that is named, not described: what else is said of it is checked and not used. */
+static const struct config_node port_set_named[] = {
+	{ "psid-length", CONFIG_U8, AT(lwaftr_softwire, psid_length), .max = 16 },
+	{ "reserved-ports-bit-count", CONFIG_U8, AT(lwaftr_softwire, reserved), .max = 16 },
+	{ 0 }
+};
+
+static const struct config_node softwire_named[] = {
+	{ "ipv4", CONFIG_IPV4, AT(lwaftr_softwire, ipv4), .mandatory = true },
+	{ "psid", CONFIG_U16, AT(lwaftr_softwire, psid), .mandatory = true },
+	{ "b4-ipv6", CONFIG_IPV6, AT(lwaftr_softwire, b4) },
+	{ "br-address", CONFIG_IPV6, AT(lwaftr_softwire, br) },
+	{ "port-set", CONFIG_BLOCK, .children = port_set_named },
+	{ "padding", CONFIG_U16, .offset = CONFIG_NOWHERE },
+	{ 0 }
+};
+
+const struct config_node config_model_softwires[] = {
+	{ "softwire", CONFIG_LIST, .children = softwire, .begin = softwire_begin, .end = softwire_end },
+	{ 0 }
+};
+
+const struct config_node config_model_keys[] = {
+	{ "softwire", CONFIG_LIST, .children = softwire_named, .begin = softwire_begin, .end = softwire_end },
+	{ 0 }
+};
+
 static const struct config_node version[] = {
-	{ "number", CONFIG_U64, AT(lwaftr_config, version_number) },
+	{ "number", CONFIG_U64, AT(lwaftr_config, version_number), .present = offsetof(struct lwaftr_config, has_version_number) + 1 },
 	{ "date", CONFIG_DATE, AT(lwaftr_config, version_date) },
 	{ 0 }
 };

@@ -1,5 +1,7 @@
 /* lwaftr -- the border relay of lightweight 4over6 (RFC 7596): parameters, set-up, names. What happens to packets stands in
  * encapsulate.c, decapsulate.c, relay.c, error.c and fragment.c. */
+#include "apps/lwaftr/command.h"
+#include "apps/lwaftr/config_source.h"
 #include "apps/lwaftr/lwaftr.h"
 #include "apps/lwaftr/ready.h"
 #include "apps/lwaftr/tunnel.h"
@@ -12,8 +14,10 @@ static const char *const echo_names[] = { "port0", "identifier", NULL };
 static const char *const ecn_names[] = { "inner", "rfc6040", NULL };
 
 static const struct param params[] = {
-	{ "config", PARAM_FILE, offsetof(struct lwaftr, file), .required = true,
+	{ "config", PARAM_FILE, offsetof(struct lwaftr, file), .optional = true,
 		.help = "configuration file (softwire-config): policies, MTUs, own addresses, softwires" },
+	{ "settings", PARAM_VALUE, offsetof(struct lwaftr, settings), .optional = true,
+		.help = "the same as a table, in place of the file: blocks are tables, lists are lists of tables, with the file's names" },
 	{ "device", PARAM_STRING, offsetof(struct lwaftr, device), .optional = true, .help = "which instance of the configuration, by its "
 		"device; without it there must be one alone" },
 	{ "queue", PARAM_U16, offsetof(struct lwaftr, queue), .max = 255, .optional = true, .present = offsetof(struct lwaftr, has_queue),
@@ -40,29 +44,57 @@ static const struct param params[] = {
 	{ 0 }
 };
 
-/* The configuration, and its table, as this process has read them already, or from the file. fails: -errno with nf_error() */
-static int load(const struct lwaftr *lwaftr, int fd, struct lwaftr_config *config, struct lwaftr_binding *binding)
+enum { ORIGIN = 80 };                   /* bytes of the beginning of a message */
+
+/* What is to be made of the softwires: a table, or the difference to one that is in use. */
+struct table {
+	struct lwaftr_binding *binding;
+	struct lwaftr_difference *difference;
+	const struct lwaftr_binding *present;   /* NULL: there is none */
+};
+
+static int make_table(const struct lwaftr *lwaftr, struct lwaftr_config *config, const struct table *table)
 {
-	enum lwaftr_reserved rule = (enum lwaftr_reserved)lwaftr->reserved;
+	if (table->present != NULL)
+		return lwaftr_difference_find(table->difference, config, table->present);
+	return lwaftr_binding_init(table->binding, config, lwaftr->room, (enum lwaftr_reserved)lwaftr->reserved);
+}
+
+/* The file, or the table that stands in the graph. origin: what messages begin with in that case; lives as long as config */
+static int read_source(const struct lwaftr *lwaftr, int fd, struct lwaftr_config *config, const char *origin)
+{
+	struct config_source source;
+
+	if (lwaftr->file != NULL)
+		return lwaftr_config_load(config, lwaftr->file, fd, 0);
+	if (!config_source_begin(&source))
+		return nf_fail(ENOMEM, "no memory for a configuration");
+	config_source_value(&source, lwaftr->settings);
+	return config_source_parse(&source, config, origin, 0);
+}
+
+/* The configuration, and its table, as this process has read them already, or from the source. fails: -errno with nf_error() */
+static int load(const struct lwaftr *lwaftr, int fd, struct lwaftr_config *config, const struct table *table, const char *origin)
+{
 	struct lwaftr_ready ready;
 	int code = 0;
 
-	if (lwaftr_ready_take(lwaftr->file, &ready)) {
+	if (lwaftr->file != NULL && table->present == NULL && lwaftr_ready_take(lwaftr->file, &ready)) {
 		*config = ready.config;
-		*binding = ready.binding;
-		if (ready.has_binding && ready.room == lwaftr->room && ready.binding.reserved_rule == rule)
+		*table->binding = ready.binding;
+		if (ready.has_binding && ready.room == lwaftr->room && ready.binding.reserved_rule == lwaftr->reserved)
 			return 0;
 		if (ready.has_binding) {
-			lwaftr_binding_fini(binding);
+			lwaftr_binding_fini(table->binding);
 			lwaftr_config_fini(config);
-			code = lwaftr_config_load(config, lwaftr->file, fd, 0);
+			code = read_source(lwaftr, fd, config, origin);
 		}
 	} else {
-		code = lwaftr_config_load(config, lwaftr->file, fd, 0);
+		code = read_source(lwaftr, fd, config, origin);
 	}
 	if (code < 0)
 		return code;
-	code = lwaftr_binding_init(binding, config, lwaftr->room, rule);
+	code = make_table(lwaftr, config, table);
 	if (code < 0)
 		lwaftr_config_fini(config);
 	return code;
@@ -70,23 +102,27 @@ static int load(const struct lwaftr *lwaftr, int fd, struct lwaftr_config *confi
 
 /* Read the configuration, its table too, and find the queue. Mistakes go to errors. gives: false when there were any, and
  * nothing to undo */
-static bool read_config(const struct lwaftr *lwaftr, int fd, struct lwaftr_config *config, struct lwaftr_binding *binding,
+static bool read_config(const struct lwaftr *lwaftr, int fd, struct lwaftr_config *config, const struct table *table,
 	const struct lwaftr_queue **queue, struct errors *errors)
 {
+	char *origin = arena_alloc((struct arena *)(uintptr_t)&lwaftr->app.arena, ORIGIN);
+	const char *key = lwaftr->file != NULL ? "config" : "settings";
 	const struct lwaftr_instance *instance;
 	bool good;
 
-	if (load(lwaftr, fd, config, binding) < 0) {
-		errors_add(errors, "app '%s': key 'config': %s", lwaftr->app.name, nf_error());
+	snprintf(origin, ORIGIN, "app '%.40s': key 'settings'", lwaftr->app.name);
+	if (load(lwaftr, fd, config, table, origin) < 0) {
+		errors_add(errors, "app '%s': key '%s': %s", lwaftr->app.name, key, nf_error());
 		return false;
 	}
 	good = lwaftr_config_mistakes(config, errors);
 	if (good && !lwaftr_config_select(config, lwaftr->device, lwaftr->has_queue ? lwaftr->queue : -1, &instance, queue)) {
-		errors_add(errors, "app '%s': key 'config': %s", lwaftr->app.name, nf_error());
+		errors_add(errors, "app '%s': key '%s': %s", lwaftr->app.name, key, nf_error());
 		good = false;
 	}
 	if (!good) {
-		lwaftr_binding_fini(binding);
+		lwaftr_binding_fini(table->binding);
+		lwaftr_difference_free(table->difference);
 		lwaftr_config_fini(config);
 	}
 	return good;
@@ -96,14 +132,21 @@ static void lwaftr_check(const struct app *app, struct errors *errors)
 {
 	const struct lwaftr *lwaftr = (const struct lwaftr *)app;
 	const struct lwaftr_queue *queue;
+	struct lwaftr_difference difference = { 0 };
 	struct lwaftr_binding binding;
 	struct lwaftr_config config;
-	bool keeps = lwaftr_ready_has(lwaftr->file);
+	bool keeps = lwaftr->file != NULL && lwaftr_ready_has(lwaftr->file);
+	const struct table table = { &binding, &difference, NULL };
 
+	if ((lwaftr->file != NULL) == (lwaftr->settings != NULL)) {
+		errors_add(errors, "app '%s': %s", app->name, lwaftr->file != NULL ? "keys 'config' and 'settings' exclude each other" :
+			"key 'config' or 'settings' must be given");
+		return;
+	}
 	/* A worker opens no files. It checks the graph of a reload again, which the supervisor has checked; prepare reads the file. */
 	if (resource_is_asked())
 		return;
-	if (!read_config(lwaftr, -1, &config, &binding, &queue, errors))
+	if (!read_config(lwaftr, -1, &config, &table, &queue, errors))
 		return;
 	if (keeps) {
 		lwaftr_ready_put(lwaftr->file, &config, &binding, lwaftr->room);
@@ -115,7 +158,10 @@ static void lwaftr_check(const struct app *app, struct errors *errors)
 
 static void lwaftr_resources(const struct app *app, struct resources *resources)
 {
-	resources_add(resources, "read:%s", ((const struct lwaftr *)app)->file);
+	const struct lwaftr *lwaftr = (const struct lwaftr *)app;
+
+	if (lwaftr->file != NULL)
+		resources_add(resources, "read:%s", lwaftr->file);
 }
 
 static void lwaftr_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
@@ -161,23 +207,42 @@ static void take_config(struct lwaftr *lwaftr, const struct lwaftr_config *confi
 	limit(&lwaftr->errors6, internal);
 }
 
+/* The difference is small, most of the time: then the table that is in use becomes the new one. Else, or when it has no room, a copy
+ * does. */
+static int prepare_changes(struct lwaftr *lwaftr, const struct lwaftr_binding *present)
+{
+	int code;
+
+	lwaftr->changes = (struct lwaftr_changes){ .change = lwaftr->difference.change, .count = lwaftr->difference.count };
+	code = lwaftr_changes_check(&lwaftr->changes, present);
+	nf_assert(code < 0 || lwaftr->changes.fault_count == 0, "a difference that cannot be made");
+	lwaftr->takes_over = code == 0 && lwaftr_changes_fit(&lwaftr->changes, present);
+	if (code == 0 && !lwaftr->takes_over)
+		code = lwaftr_changes_copy(&lwaftr->changes, 0, present, &lwaftr->binding);
+	lwaftr->binding.reserved_rule = lwaftr->reserved;
+	if (code < 0)
+		lwaftr_difference_free(&lwaftr->difference);
+	return code;
+}
+
 static int lwaftr_prepare(struct app *app, const struct app *old)
 {
 	struct lwaftr *lwaftr = (struct lwaftr *)app;
+	const struct lwaftr_binding *present = old != NULL ? &((const struct lwaftr *)old)->binding : NULL;
+	const struct table table = { &lwaftr->binding, &lwaftr->difference, present };
 	const struct lwaftr_queue *queue;
 	struct lwaftr_config config;
 	struct errors errors = { 0 };
 	char key[RESOURCE_KEY];
 	bool good;
-	int fd;
+	int fd = -1;
 
-	(void)old;
-	snprintf(key, sizeof(key), "read:%s", lwaftr->file);
-	fd = resource_open(key);
-	if (fd < 0)
+	snprintf(key, sizeof(key), "read:%s", lwaftr->file != NULL ? lwaftr->file : "");
+	if (lwaftr->file != NULL && (fd = resource_open(key)) < 0)
 		return fd;
-	good = read_config(lwaftr, fd, &config, &lwaftr->binding, &queue, &errors);
-	close(fd);
+	good = read_config(lwaftr, fd, &config, &table, &queue, &errors);
+	if (fd >= 0)
+		close(fd);
 	if (!good) {
 		int code = nf_fail(EINVAL, "%s%s", errors.count > 0 ? errors.text[0] : "no memory", errors.count > 1 ? ", and more" : "");
 
@@ -187,6 +252,12 @@ static int lwaftr_prepare(struct app *app, const struct app *old)
 	errors_fini(&errors);
 	take_config(lwaftr, &config, queue);
 	lwaftr_config_fini(&config);
+	if (present != NULL) {
+		int code = prepare_changes(lwaftr, present);
+
+		if (code < 0)
+			return code;
+	}
 	lwaftr->track = app_alloc(app, LWAFTR_TRACKS * sizeof(*lwaftr->track));
 	lwaftr->track_key = (struct siphash_key){ { lwaftr->binding.seed[0], lwaftr->binding.seed[1] } };
 	if (lwaftr->learns) {
@@ -209,9 +280,15 @@ static void lwaftr_commit(struct app *app, struct app *old)
 {
 	struct lwaftr *lwaftr = (struct lwaftr *)app, *before = (struct lwaftr *)old;
 
+	if (before != NULL && lwaftr->takes_over) {
+		lwaftr->binding = before->binding;
+		lwaftr->binding.reserved_rule = lwaftr->reserved;
+		before->binding = (struct lwaftr_binding){ 0 };
+	}
 	app->counter[LWAFTR_SOFTWIRES] = lwaftr->binding.softwire.count;
 	if (before == NULL)
 		return;
+	lwaftr->version = before->version + 1;
 	keep_tokens(&lwaftr->errors4, &before->errors4);
 	keep_tokens(&lwaftr->errors6, &before->errors6);
 	lwaftr->track_key = before->track_key;
@@ -236,9 +313,28 @@ static void lwaftr_stop(struct app *app)
 	lwaftr->waiting = 0;
 }
 
+/* The table becomes that of the new configuration, while packets go through it. */
+static uint64_t lwaftr_settle(struct app *app, struct engine *engine)
+{
+	struct lwaftr *lwaftr = (struct lwaftr *)app;
+	const struct lwaftr_difference *difference = &lwaftr->difference;
+
+	if (lwaftr->takes_over && lwaftr_changes_apply(&lwaftr->changes, &lwaftr->binding, engine) < 0)
+		log_error("app '%s': %s; %llu of %llu softwires have changed", app->name, nf_error(), (unsigned long long)lwaftr->changes.made,
+			(unsigned long long)lwaftr->changes.count);
+	else if (difference->count > 0)
+		log_info("app '%s': softwires: %llu added, %llu with another tunnel, %llu removed", app->name,
+			(unsigned long long)difference->added, (unsigned long long)difference->replaced, (unsigned long long)difference->removed);
+	lwaftr_difference_free(&lwaftr->difference);
+	return lwaftr->changes.slices.longest_ns;
+}
+
 static void lwaftr_retire(struct app *app)
 {
-	lwaftr_binding_fini(&((struct lwaftr *)app)->binding);
+	struct lwaftr *lwaftr = (struct lwaftr *)app;
+
+	lwaftr_binding_fini(&lwaftr->binding);
+	lwaftr_difference_free(&lwaftr->difference);
 }
 
 static void send_all(struct lwaftr *lwaftr)
@@ -308,5 +404,5 @@ const struct app_class lwaftr_lwaftr_class = {
 	.reasons = reasons,
 	.check = lwaftr_check, .resources = lwaftr_resources, .open = resource_file, .holds = lwaftr_holds, .prepare = lwaftr_prepare,
 	.commit = lwaftr_commit, .abort = lwaftr_retire, .stop = lwaftr_stop, .retire = lwaftr_retire, .push = lwaftr_push,
-	.tick = lwaftr_tick, .held = lwaftr_held,
+	.tick = lwaftr_tick, .held = lwaftr_held, .settle = lwaftr_settle, .command = lwaftr_command,
 };

@@ -9,7 +9,7 @@
  *
  * A packet in these functions begins with 14 bytes of Ethernet header, whose content does not matter between them, and is cut to
  * the length of its IP header. */
-#include "apps/lwaftr/binding.h"
+#include "apps/lwaftr/difference.h"
 
 /* Pairs of counters: packets, then bytes. The order is that of the names in lwaftr.c. */
 #define LWAFTR_PAIRS(X) \
@@ -84,7 +84,8 @@ struct lwaftr_out {
 
 struct lwaftr {
 	struct app app;
-	const char *file, *device;
+	const char *file, *device;      /* file NULL: settings */
+	const struct value *settings;
 	uint16_t queue;
 	bool has_queue;
 	uint32_t reserved, echo, ecn;   /* enum lwaftr_reserved, lwaftr_echo, lwaftr_ecn */
@@ -92,7 +93,12 @@ struct lwaftr {
 	uint64_t mtu_expiry_ns;
 	uint64_t room;                  /* softwires that may be added */
 
-	struct lwaftr_binding binding;
+	struct lwaftr_binding binding;  /* changes between two breaths alone: see change.h */
+	/* A reload: what has to change in the table of the instance before, which it takes over; or it has a larger copy of its own. */
+	struct lwaftr_difference difference;
+	struct lwaftr_changes changes;
+	bool takes_over;
+	uint64_t version;               /* of the table: goes up with each change; the house-keeping thread's */
 	uint32_t ip4_be;                /* own address on the IPv4 side */
 	uint32_t mtu4, mtu6;
 	uint32_t mtu_least;             /* what is no longer than this fits every tunnel: mtu6, or less while a path is known */

@@ -6,6 +6,8 @@
  *      wait, decode */
 #include "core/graph_build.h"
 
+#include "core/pci_registers.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <lauxlib.h>
@@ -208,6 +210,7 @@ void graph_detach(int fd)
 	int null;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pci_registers_leave();
 	setpgid(0, 0);
 	for (int number = 1; number < NSIG; number++)
 		if (number != SIGKILL && number != SIGSTOP)

@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -222,12 +221,9 @@ static int map(struct pci_card *card)
 	if (card->device.registers == 0)
 		return nf_fail(ENODEV, "card %s has no registers in memory", card->device.address);
 	card->registers = pci_registers_map(card->fd, card->device.registers);
-	if (card->registers == NULL)
-		return nf_fail(errno, "card %s: its registers cannot be mapped: %s", card->device.address, strerror(errno));
-	/* Workers map what they need by themselves. What they inherited they would keep, and the card's lock with it. */
-	if (madvise((void *)(uintptr_t)card->registers, card->device.registers, MADV_DONTFORK) < 0)
-		return nf_fail(errno, "card %s: its registers cannot be kept from workers: %s", card->device.address, strerror(errno));
-	return 0;
+	if (card->registers != NULL)
+		return 0;
+	return nf_fail(errno, "card %s: its registers cannot be mapped: %s", card->device.address, strerror(errno));
 }
 
 /* Free what there is of a card; all of it may be missing. */

@@ -63,3 +63,9 @@ void pci_registers_unmap(volatile uint8_t *registers)
 			munmap((void *)(uintptr_t)registers, mapped[i].bytes);
 		}
 }
+
+void pci_registers_leave(void)
+{
+	for (uint32_t i = 0; i < MAPPED_MOST; i++)
+		pci_registers_unmap(mapped[i].base);
+}

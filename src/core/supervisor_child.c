@@ -3,6 +3,7 @@
 
 #include "core/memory_window.h"
 #include "core/notify.h"
+#include "core/pci_registers.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -102,6 +103,7 @@ int supervisor_start_worker(struct supervisor *s, uint32_t number)
 	if (pid == 0) {
 		close(control[0]);
 		close(resource[0]);
+		pci_registers_leave();
 		be_worker(s, number, control[1], resource[1], supervisor);
 	}
 	close(control[1]);

@@ -124,14 +124,30 @@ static void clear(struct supervisor *s)
 	*reading = (struct reading){ .result = -1, .ended = -1, .client = -1 };
 }
 
+/* A worker whose graph has come to its end runs nothing any more, so that not all could change over.
+ *   gives: the sentence for the client; NULL: all run, or will run again */
+static const char *who_has_ended(const struct supervisor *s, char text[ERROR_TEXT])
+{
+	for (uint32_t w = 0; w < s->graph->worker_count; w++)
+		if (s->child[w].ended) {
+			snprintf(text, ERROR_TEXT, "the graph of worker '%s' has ended, and a reload changes all workers or none; start nf "
+				"anew", s->graph->worker[w].name);
+			return text;
+		}
+	return NULL;
+}
+
 void supervisor_read(struct supervisor *s, enum reading_purpose purpose, const char *file, uint64_t confirm_ns, int client)
 {
-	if (s->stops > 0 || s->failed) {
-		supervisor_answer(client, false, "the instance is ending");
-		return;
-	}
-	if (s->reading.purpose != READING_NONE || (purpose == READING_RELOAD && s->reload.phase != RELOAD_NONE)) {
-		supervisor_answer(client, false, "another reload is under way");
+	const char *refusal = s->stops > 0 || s->failed ? "the instance is ending" :
+		s->reading.purpose != READING_NONE || (purpose == READING_RELOAD && s->reload.phase != RELOAD_NONE) ?
+		"another reload is under way" : NULL;
+	char text[ERROR_TEXT];
+
+	if (refusal == NULL && purpose == READING_RELOAD)
+		refusal = who_has_ended(s, text);
+	if (refusal != NULL) {
+		supervisor_answer(client, false, refusal);
 		return;
 	}
 	s->reading = (struct reading){ .purpose = purpose, .client = client, .confirm_ns = confirm_ns, .result = -1, .ended = -1 };
@@ -225,7 +241,13 @@ void supervisor_read_tick(struct supervisor *s)
 {
 	struct reading *reading = &s->reading;
 	struct graph *graph = reading->graph;
+	char text[ERROR_TEXT];
 
+	if (graph != NULL && who_has_ended(s, text) != NULL) {
+		supervisor_answer(reading->client, false, text);
+		clear(s);
+		return;
+	}
 	if (graph == NULL || s->reload.phase != RELOAD_NONE || !is_complete(s))
 		return;
 	reading->graph = NULL;

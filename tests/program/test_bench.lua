@@ -29,12 +29,13 @@ local CASES = {
   interlink = { "one-way", "both-ways" },
   ip = { "none-4", "none-6", "reassemble4-per-app", "fragment6-per-app", "arp-out-per-app", "ndp-in-per-app", "vlan-per-app", "cut-6" },
   table = { "hit-1k", "miss-1k", "hit-256k" },
+  nicsim = {},
   tables = {},
   workers = { "one", "two" },
   xdp = {},
 }
 -- Those that take gigabytes and minutes to set up, or many programs, are only listed here.
-local LARGE = { tables = true, xdp = true }
+local LARGE = { nicsim = true, tables = true, xdp = true }
 -- What a case is compared with.
 local RATIOS = { filter = { ["native-5"] = "bpf-5", ["run-20"] = "bpf-20" }, classify = { native = "bpf" },
   basic = { c = "bare-", ["c-1514"] = "c", lua = "c" }, link = { burst = "single", move = "single" },

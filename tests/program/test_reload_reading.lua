@@ -87,6 +87,21 @@ function TestReading:testAnEndMeanwhileEndsTheEvaluation()
   for _, child in ipairs(evaluation) do lu.assertFalse(support.alive(child)) end
 end
 
+-- Nothing is left of it that could change over: the reload does not wait for it.
+function TestReading:testAWorkerWhoseGraphHasEndedIsTold()
+  running.stop()
+  running.start([[local function flow(number) return { apps = { source = { "basic.source", rate = "10Kpps", number = number },
+      sink = { "basic.sink" } }, links = { "source -> sink" } } end
+    return { workers = { one = flow(nil), two = flow(30000) } }]])
+  support.wait("the end of a worker", function()
+    return select(2, running.nf("stats --interval 0 " .. running.name):gsub(", running", "")) == 1
+  end)
+  local text, code = running.nf(("reload %s"):format(running.name))
+  lu.assertEquals(code, 1)
+  lu.assertStrContains(text, "the graph of worker 'two' has ended, and a reload changes all workers or none; start nf anew")
+  running.stop()
+end
+
 function TestReading:testAnEvaluationThatIsKilledIsTold()
   local client, pid = begin("reload")
   local first = worker()

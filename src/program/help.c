@@ -154,14 +154,14 @@ int program_help(int argc, char **argv)
 			return EXIT_DONE;
 		}
 	}
-	if (options.count > 1) {
-		char name[64];
+	if (options.count > 0) {
+		char name[64] = "";
+		size_t length = 0;
 
-		snprintf(name, sizeof(name), "%s %s", options.argument[0], options.argument[1]);
+		for (int i = 0; i < options.count && length < sizeof(name); i++)
+			length += (size_t)snprintf(name + length, sizeof(name) - length, "%s%s", i > 0 ? " " : "", options.argument[i]);
 		return print_named(name);
 	}
-	if (options.count > 0)
-		return print_named(options.argument[0]);
 	help_programs(stdout);
 	return EXIT_DONE;
 }

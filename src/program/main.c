@@ -268,7 +268,7 @@ const struct program programs[] = {
 		program_filter },
 	{ "graph", "FILE|NAME [-- ARGS]", "Draw the graph of a configuration, or of a running instance.\n"
 		"What is no file is the name of an instance: apps are drawn with packets per second, and what they drop.", graph_options, program_graph },
-	{ "help", "[PROGRAM|APP|apps] [COMMAND]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
+	{ "help", "[PROGRAM|APP|apps] [COMMAND...]", "Tell what a program or an app does, and what it takes.", help_options, program_help },
 	{ "lua", "[FILE [ARGS...]]", "Run a Lua script, or a prompt, inside the binary.", lua_options, program_lua },
 	{ "lwaftr", "COMMAND [ARGS...]", "Be a border relay of lightweight 4over6 (lwAFTR, RFC 7596).\n"
 		"`nf help` lists its commands, `nf help lwaftr check` tells more about one of them.", NULL, program_lwaftr },

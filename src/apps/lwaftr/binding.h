@@ -27,7 +27,7 @@ struct lwaftr_br {
 struct lwaftr_binding {
 	struct cuckoo softwire;         /* lwaftr_binding_key -> struct lwaftr_tunnel */
 	struct map address;             /* IPv4 address -> softwires << 10 | reserved << 5 | psid_length */
-	uint32_t shape_users[512];      /* addresses of each port set's shape: reserved << 5 | psid_length */
+	uint32_t shape_users[544];      /* addresses of each port set's shape: reserved << 5 | psid_length */
 	uint32_t shapes;                /* that have users */
 	uint32_t shape;                 /* one that has; the only one when shapes is 1 */
 	uint32_t reserved_rule;         /* enum lwaftr_reserved */

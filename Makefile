@@ -449,6 +449,7 @@ SOURCES := \
 	src/program/lwaftr/gen.c \
 	src/program/lwaftr/lwaftr.c \
 	src/program/lwaftr/plan.c \
+	src/program/lwaftr/plan_options.c \
 	src/program/lwaftr/reasoning.c \
 	src/program/lwaftr/relay.c \
 	src/program/lwaftr/run.c \

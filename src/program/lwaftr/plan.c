@@ -1,9 +1,7 @@
 /* plan -- see plan.h. */
 #include "program/lwaftr/plan.h"
-#include "program/options.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 
 /* What the apps take at most; no datagram has more fragments, and no memory is wanted for more datagrams. */
 enum { FRAGMENTS_MOST = 1280, DATAGRAMS_MOST = 1 << 20, ERRORS_MOST = 1000000 };
@@ -112,33 +110,6 @@ static void print_set(FILE *out, const char *set)
 		set += key + 1 + length;
 		set += *set == ',';
 	}
-}
-
-/* KEY is a name, and VALUE is not empty. */
-static bool is_set(const char *set)
-{
-	while (*set != '\0') {
-		size_t key = strspn(set, "abcdefghijklmnopqrstuvwxyz_0123456789"), length;
-
-		if (key == 0 || isdigit((unsigned char)*set) || set[key] != '=')
-			return false;
-		length = strcspn(set + key + 1, ",");
-		if (length == 0)
-			return false;
-		set += key + 1 + length;
-		if (*set == ',' && *++set == '\0')
-			return false;
-	}
-	return true;
-}
-
-bool plan_options(const struct options *options, struct plan_ends *ends)
-{
-	ends->proxy_arp = options_has(options, "--proxy-arp");
-	ends->set = options_value(options, "--set");
-	if (ends->set == NULL || is_set(ends->set))
-		return true;
-	return nf_fail(EINVAL, "option '--set': '%s' is not of the form KEY=VALUE,KEY=VALUE", ends->set) == 0;
 }
 
 static void print_apps(FILE *out, const struct side *side, bool fixed, bool proxy_arp)

@@ -3,7 +3,7 @@
 --     nf lua tests/run.lua NF [FILE|FOLDER ...]         default: all of tests/
 --
 -- A test file is tests/*/test_*.lua and ends with os.exit(luaunit.LuaUnit.run()). A file that dies counts as one failure.
--- NF_TEST_JOBS files run at a time (default: one per processor), each at most NF_TEST_SECONDS (default 600), with a TMPDIR
+-- NF_TEST_JOBS files run at a time (default: three for two processors, since many wait), each at most NF_TEST_SECONDS (default 600), with a TMPDIR
 -- of its own that is removed afterwards. Each is a session of its own: what it has left running in the background, as it failed or
 -- was ended, is named and ended with it.
 local nf = arg[1]
@@ -23,7 +23,7 @@ local files = {}
 for line in io.popen("find " .. table.concat(places, " ") .. " -name 'test_*.lua' | sort"):lines() do files[#files + 1] = line end
 
 local limit = tonumber(os.getenv("NF_TEST_SECONDS")) or 600
-local jobs = tonumber(os.getenv("NF_TEST_JOBS")) or tonumber(ask("nproc")) or 1
+local jobs = tonumber(os.getenv("NF_TEST_JOBS")) or math.ceil((tonumber(ask("nproc")) or 1) * 1.5)
 -- Tests that act as another user read files there, too.
 local folder = assert(ask("d=$(mktemp -d) && chmod 755 $d && echo $d"), "no temporary folder")
 local passed, failed, skipped = 0, 0, 0

@@ -173,6 +173,21 @@ local function run_all(list)
   support.run(table.concat(script, "\n") .. "\nwait")
 end
 
+-- Those of the defects that the last run did not name, and the texts of them.
+local function unnamed(list)
+  local silent, texts = {}, {}
+  for _, defect in ipairs(list) do
+    local text = support.read(folder .. "/" .. defect.number .. ".text")
+    local named = defect[4] == "lost" and (text:match("lost [1-9]") or text:match("corrupted [1-9]")) or
+      text:find("violation " .. defect[4], 1, true)
+    if not named or not text:find("code 1\n", 1, true) then
+      silent[#silent + 1] = defect
+      texts[#texts + 1] = ("%s: %s -> %s\n%s"):format(defect[1], defect[2], defect[3], text)
+    end
+  end
+  return silent, texts
+end
+
 TestMutants = {}
 
 function TestMutants:testEveryDefectIsNamed()
@@ -192,16 +207,14 @@ function TestMutants:testEveryDefectIsNamed()
     lu.assertStrContains(text, "nicsim: no violation", false, text)
     lu.assertStrContains(text, "code 0\n", false, text)
   end
-  local silent = {}
-  for _, defect in ipairs(applied) do
-    text = support.read(folder .. "/" .. defect.number .. ".text")
-    local named = defect[4] == "lost" and (text:match("lost [1-9]") or text:match("corrupted [1-9]")) or
-      text:find("violation " .. defect[4], 1, true)
-    if not named or not text:find("code 1\n", 1, true) then
-      silent[#silent + 1] = ("%s: %s -> %s\n%s"):format(defect[1], defect[2], defect[3], text)
-    end
+  -- A driver that does not wait is caught when it is faster than the card; on a busy machine that may take another try.
+  local silent, texts = unnamed(applied)
+  for _ = 1, 3 do
+    if #silent == 0 then break end
+    run_all(silent)
+    silent, texts = unnamed(silent)
   end
-  lu.assertEquals(table.concat(silent, "\n"), "")
+  lu.assertEquals(table.concat(texts, "\n"), "")
 end
 
 os.exit(lu.LuaUnit.run())

@@ -61,9 +61,9 @@ function TestMain:testValuesOfOptions()
 end
 
 function TestMain:testTooManyAndMissingArguments()
-  local text, code = nf("help one two three")
+  local text, code = nf("help one two three four")
   lu.assertEquals(code, 2)
-  lu.assertStrContains(text, "nf help: unexpected argument 'three'\n")
+  lu.assertStrContains(text, "nf help: unexpected argument 'four'\n")
 end
 
 function TestMain:testDashesEndTheOptions()

@@ -61,9 +61,9 @@ function TestMain:testValuesOfOptions()
 end
 
 function TestMain:testTooManyAndMissingArguments()
-  local text, code = nf("help one two three four")
+  local text, code = nf("diff one two three")
   lu.assertEquals(code, 2)
-  lu.assertStrContains(text, "nf help: unexpected argument 'four'\n")
+  lu.assertStrContains(text, "nf diff: unexpected argument 'three'\n")
 end
 
 function TestMain:testDashesEndTheOptions()

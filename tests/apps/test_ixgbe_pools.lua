@@ -68,6 +68,7 @@ function TestPools:setUp() card.need() end
 local CLASSES = { { "intel.ixgbe", "" }, { "intel.igb", "--cards 82576,82576" }, { "intel.igb", "--cards i350,i350" } }
 
 function TestPools:testFramesAreSortedByAddressAndVlan()
+  card.need_traps()
   for _, kind in ipairs(CLASSES) do
     sort_out(kind[1], {
       a = 'vmdq = { pool = 0, mac = "02:00:00:00:00:11" }',
@@ -81,6 +82,7 @@ end
 
 -- The same address in two VLANs, tags taken out; and pools of the upper half.
 function TestPools:testVlansTellPoolsWithOneAddressApart()
+  card.need_traps()
   for _, kind in ipairs(CLASSES) do
     local high = kind[1] == "intel.ixgbe" and 63 or 6
     sort_out(kind[1], {
@@ -92,6 +94,7 @@ function TestPools:testVlansTellPoolsWithOneAddressApart()
 end
 
 function TestPools:testAPromiscuousPoolGetsWhatNobodyTakes()
+  card.need_traps()
   for _, kind in ipairs(CLASSES) do
     sort_out(kind[1], {
       a = 'vmdq = { pool = 2, mac = "02:00:00:00:00:11" }',
@@ -115,6 +118,7 @@ local function mirrored(kind, mirror)
 end
 
 function TestPools:testMirrors()
+  card.need_traps()
   for _, kind in ipairs(CLASSES) do
     lu.assertEquals(mirrored(kind, "pools = 0"), "a all group", kind[1])
     lu.assertEquals(mirrored(kind, "vlan = { 5, 7 }"), "a-5 a-7 all-5 b-5 c-5 c-7 other-5", kind[1])

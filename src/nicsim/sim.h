@@ -214,7 +214,7 @@ struct sim {
 	enum sim_mode mode;
 	bool deep;                      /* judge what costs time: buffers given twice */
 	bool strict;                    /* notes are violations */
-	bool lossless;                  /* joined wires wait for descriptors, as with flow control */
+	bool lossless;                  /* joined wires wait for the other's reception and descriptors, as with flow control */
 	char root[256];                 /* the tree */
 	bool root_ours;                 /* made by us: removed at the end */
 	uint32_t card_count;
@@ -331,6 +331,9 @@ void sim_receive_own(struct sim_card *card, struct sim_frame *frame);
 
 /* Might a frame be lost for want of descriptors now? Asked by a wire that waits. */
 bool sim_receive_waits(struct sim_card *card);
+
+/* Is reception on? Asked by a wire that waits; who never switches it on is judged. */
+bool sim_receive_is_on(struct sim_card *card);
 
 /* The driver gave descriptors from..to to a receive, transmit queue. */
 void sim_receive_given(struct sim_queue *queue, uint32_t from, uint32_t to);

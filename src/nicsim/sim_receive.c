@@ -324,9 +324,9 @@ void sim_receive_own(struct sim_card *card, struct sim_frame *frame)
 	deliver_all(card, frame);
 }
 
-/* Frames come while reception is off: that is no fault of the driver's while it starts, but it is when it has given buffers
- * and never switches it on. */
-static void not_ready(struct sim_card *card)
+/* Frames come, or wait on a lossless wire, while reception is off: that is no fault of the driver's while it starts, but it is when it
+ * has given buffers and never switches it on. */
+static void check_off(struct sim_card *card)
 {
 	bool given = false;
 
@@ -339,7 +339,15 @@ static void not_ready(struct sim_card *card)
 		sim_judge(card, SIM_RULE_RECEIVE_OFF, "%llu frames lost", (unsigned long long)card->counts.not_ready);
 		card->off_ns = 0;
 	}
-	card->counts.not_ready++;
+}
+
+bool sim_receive_is_on(struct sim_card *card)
+{
+	bool is_on = card->kind->receives(card);
+
+	if (!is_on)
+		check_off(card);
+	return is_on;
 }
 
 bool sim_receive_waits(struct sim_card *card)
@@ -382,7 +390,8 @@ void sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bo
 	frame.bad_crc = bad_crc;
 	if (!kind->receives(card)) {
 		kind->count_receive(card, &frame);
-		not_ready(card);
+		check_off(card);
+		card->counts.not_ready++;
 		return;
 	}
 	sim_parse(&frame, kind->vlan_type(card), kind->checks(card));

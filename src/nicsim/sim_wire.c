@@ -131,9 +131,22 @@ void sim_wire_end(struct sim *sim)
 	}
 }
 
+/* Has the driver got as far as to enable a queue? Nobody sends before. */
+static bool is_awaited(const struct sim_card *card)
+{
+	for (uint32_t i = 0; i < card->receive_active; i++)
+		if (card->receive[i].enabled)
+			return true;
+	return false;
+}
+
 bool sim_wire_takes(struct sim_card *card)
 {
-	return card->wire->kind != SIM_WIRE_JOINED || !card->sim->lossless || !sim_receive_waits(card->wire->peer);
+	struct sim_card *peer = card->wire->peer;
+
+	if (card->wire->kind != SIM_WIRE_JOINED || !card->sim->lossless)
+		return true;
+	return is_awaited(peer) && sim_receive_is_on(peer) && !sim_receive_waits(peer);
 }
 
 void sim_wire_send(struct sim_card *card, const uint8_t *data, uint32_t length)
@@ -148,15 +161,6 @@ void sim_wire_send(struct sim_card *card, const uint8_t *data, uint32_t length)
 		sim_capture_write(wire, data, length);
 	else if (wire->kind == SIM_WIRE_GENERATOR)
 		sim_generator_check(card->sim, wire, data, length);
-}
-
-/* Has the driver got as far as to enable a queue? Nobody sends before. */
-static bool is_awaited(const struct sim_card *card)
-{
-	for (uint32_t i = 0; i < card->receive_active; i++)
-		if (card->receive[i].enabled)
-			return true;
-	return false;
 }
 
 static bool is_time(struct sim_wire *wire)
@@ -175,13 +179,20 @@ static bool is_time(struct sim_wire *wire)
 	return true;
 }
 
-/* Bring one frame. A frame that came before the card was ready does not count. */
+/* Frames that came before the card was ready: those do not count. The first one of all waits for its own queue, as others may be on
+ * before it; later a frame that finds its queue off is lost. */
+static uint64_t came_early(const struct sim_wire *wire)
+{
+	return wire->card->counts.not_ready + (wire->checked.sent == 0 ? wire->card->counts.no_queue : 0);
+}
+
+/* Bring one frame. */
 static void bring(struct sim_wire *wire)
 {
 	static uint8_t frame[SIM_FRAME + 64];
 	struct sim_card *card = wire->card;
 	const uint8_t *data = frame;
-	uint64_t not_ready = card->counts.not_ready;
+	uint64_t early = came_early(wire);
 	uint32_t length;
 
 	if (wire->kind == SIM_WIRE_CAPTURE) {
@@ -197,7 +208,7 @@ static void bring(struct sim_wire *wire)
 		length = sim_generator_frame(wire, frame);
 	}
 	sim_receive(card, data, length, false);
-	if (card->counts.not_ready != not_ready) {
+	if (came_early(wire) != early) {
 		wire->retry_ns = card->sim->now_ns + RETRY_NS;
 		return;
 	}

@@ -58,7 +58,7 @@ static const struct program_option nicsim_options[] = {
 	{ "--cards", "LIST", "Kinds of cards, up to 8: 82599, 82576, i350, i210; default 82599,82599." },
 	{ "--do", "COMMANDS", "Commands to give at the start, with ; between them: \"soil 0; delay 0 transmit 1ms\"." },
 	{ "--fast", NULL, "Do not look for buffers that are given twice, descriptors that change, and wrong checksums." },
-	{ "--lossless", NULL, "Joined cards wait for descriptors, as with flow control; default they drop, and count it." },
+	{ "--lossless", NULL, "Joined cards wait until the other one receives and has descriptors; default they drop, and count it." },
 	{ "--mode", "trap|middle|poll", "How accesses to registers are seen: each one, all but those of rings, or by looking; default trap." },
 	{ "--mount", NULL, "For COMMAND the cards stand in /sys/bus/pci/devices (in a mount namespace of its own)." },
 	{ "--root", "DIR", "Where the PCI tree is made; default a new folder in /dev/shm, removed at the end." },

@@ -20,6 +20,9 @@ card.mode = mode
 -- Skips a test whose cards must see each access.
 function card.need_traps() lu.skipIf(mode ~= "", "registers cannot be trapped under sanitizers") end
 
+-- Commands that delay ENABLE bits. Cards that only look cannot do that: the driver has read its own bit back before they see it.
+function card.enable(commands) return mode == "" and commands or "" end
+
 function card.graph(text, name)
   local path = card.folder .. "/" .. (name or "graph.lua")
   support.write(path, text)

@@ -12,7 +12,9 @@ enum {
 enum sim_mailbox_state {
 	SIM_MAILBOX_FREE,
 	SIM_MAILBOX_READ,               /* the driver is about to read: put the value where it reads */
+	SIM_MAILBOX_WRITING,            /* the driver is about to write: the model keeps away from the words */
 	SIM_MAILBOX_WRITTEN,            /* the driver has written */
+	SIM_MAILBOX_TAKEN,              /* the model has read what was written, and does it */
 	SIM_MAILBOX_DONE
 };
 
@@ -23,6 +25,7 @@ struct sim_mailbox_card {
 	uint32_t owner;                 /* the thread that has it, 0: none */
 	uint32_t state;
 	uint32_t offset, width;         /* of the access, bytes */
+	uint32_t showing;               /* the model is about to change a word: a driver waits until it has */
 };
 
 struct sim_mailbox {

@@ -65,6 +65,18 @@ static void wake(uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
+void sim_mailbox_show(struct sim_card *card, uint32_t at, uint32_t value)
+{
+	struct sim_mailbox_card *m = &card->sim->mailbox->card[card->number];
+	uint32_t state;
+
+	__atomic_store_n(&m->showing, 1, __ATOMIC_SEQ_CST);
+	state = __atomic_load_n(&m->state, __ATOMIC_SEQ_CST);
+	if ((state != SIM_MAILBOX_WRITING && state != SIM_MAILBOX_WRITTEN) || at + 4 <= m->offset || at >= m->offset + m->width)
+		__atomic_store_n(&card->bar[at / 4], value, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->showing, 0, __ATOMIC_RELEASE);
+}
+
 /* Judge where and how wide an access is. gives: how many words it covers; 0: none, it lies outside */
 static uint32_t words_of(struct sim_card *card, uint32_t offset, uint32_t width)
 {
@@ -92,12 +104,27 @@ static void answer_read(struct sim_card *card, uint32_t offset, uint32_t width)
 	}
 }
 
-static void answer_written(struct sim_card *card, uint32_t offset, uint32_t width)
+/* A write: first read all of it, as what the first word does may change the next one. */
+static void answer_written(struct sim_card *card, struct sim_mailbox_card *m, uint32_t offset, uint32_t width)
 {
-	uint32_t words = words_of(card, offset, width), at = offset & ~3u;
+	enum { WORDS = 17 };            /* of the widest access there is, that begins within a word */
+	uint32_t words = words_of(card, offset, width), at = offset & ~3u, written[WORDS];
 
+	words = words < WORDS ? words : WORDS;
 	for (uint32_t i = 0; i < words && at + 4 * i < card->kind->bar; i++)
-		sim_register_write(card, at + 4 * i, __atomic_load_n(&card->bar[at / 4 + i], __ATOMIC_ACQUIRE));
+		written[i] = __atomic_load_n(&card->bar[at / 4 + i], __ATOMIC_ACQUIRE);
+	__atomic_store_n(&m->state, SIM_MAILBOX_TAKEN, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < words && at + 4 * i < card->kind->bar; i++)
+		sim_register_write(card, at + 4 * i, written[i]);
+}
+
+/* What time has brought: since this round began the model may have had to wait for a processor, and the driver counts time, too. */
+static void bring_up_to_date(struct sim_card *card)
+{
+	clock_update();
+	card->sim->now_ns = clock_now();
+	sim_ring_tick(card);
+	sim_card_link(card);
 }
 
 static bool answer(struct sim_card *card, struct sim_mailbox_card *m)
@@ -106,10 +133,11 @@ static bool answer(struct sim_card *card, struct sim_mailbox_card *m)
 
 	if (state != SIM_MAILBOX_READ && state != SIM_MAILBOX_WRITTEN)
 		return false;
+	bring_up_to_date(card);
 	if (state == SIM_MAILBOX_READ)
 		answer_read(card, m->offset, m->width);
 	else
-		answer_written(card, m->offset, m->width);
+		answer_written(card, m, m->offset, m->width);
 	__atomic_store_n(&m->state, SIM_MAILBOX_DONE, __ATOMIC_RELEASE);
 	wake(&m->state);
 	return true;

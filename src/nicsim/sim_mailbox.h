@@ -9,6 +9,9 @@ void sim_mailbox_end(struct sim *sim);
 /* Which registers a card has, and which of their pages are trapped: once its files are there. */
 int sim_mailbox_add(struct sim *sim, struct sim_card *card) __attribute__((warn_unused_result));
 
+/* Put a word where the driver looks, unless the driver is just writing there: then what it writes counts. */
+void sim_mailbox_show(struct sim_card *card, uint32_t at, uint32_t value);
+
 /* Answer what is asked. gives: whether anything was */
 bool sim_mailbox_step(struct sim *sim);
 

@@ -4,6 +4,8 @@
  * both sides share are compared with what was seen last; nothing that was only read is ever written back. */
 #include "nicsim/sim.h"
 
+#include "nicsim/sim_mailbox.h"
+
 enum {
 	CHUNK = 64,                     /* bytes compared at a time */
 	CHANGES = 32768,
@@ -62,7 +64,10 @@ static void publish(struct sim_card *card, uint32_t at, uint32_t value)
 	if (card->faults.vanished || card->seen[at / 4] == value)
 		return;
 	card->seen[at / 4] = value;
-	__atomic_store_n(&card->bar[at / 4], value, __ATOMIC_RELEASE);
+	if (sim_register_is_polled(card, at))
+		__atomic_store_n(&card->bar[at / 4], value, __ATOMIC_RELEASE);
+	else
+		sim_mailbox_show(card, at, value);
 }
 
 /* ... at its other address, too. */

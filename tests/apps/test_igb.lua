@@ -32,7 +32,8 @@ function TestIgb:testJumboFrames() passes("--traffic count=200,size=60-9000", fo
 function TestIgb:testTagsAreTakenOutAndPutIn() passes("--traffic count=200,size=64-1514,vlan=5", forward(", vlan = true")) end
 
 function TestIgb:testADirtyCardAndASlowOne()
-  passes("--traffic count=200 --do 'soil 0; soil 1; delay 0 enable 3ms; delay 1 transmit 2ms; delay 1 link 50ms'", forward())
+  passes(("--traffic count=200 --do 'soil 0; soil 1; %sdelay 1 transmit 2ms; delay 1 link 50ms'"):format(card.enable("delay 0 enable 3ms; ")),
+    forward())
 end
 
 function TestIgb:testRssSpreadsOverTheQueuesOfTwoWorkers()

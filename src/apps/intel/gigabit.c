@@ -3,7 +3,7 @@
 
 enum {
 	RESET_PAUSE_US = 10000,         /* 4.2.1.6: at least 1 ms until registers may be accessed again */
-	RESET_US = 100000, EEPROM_US = 100000, MASTER_US = 100000,     /* nf's own limits */
+	RESET_US = 1000000, EEPROM_US = 100000, MASTER_US = 100000,    /* nf's own limits */
 	SEMAPHORE_US = 100000, MDIC_US = 10000,
 	MDIC_WRITE = 1, PHY_CONTROL = 0, PHY_RENEGOTIATE = 0x1200,      /* IEEE 802.3 22.2.4.1: auto-negotiation, begin anew */
 	COLLISION_THRESHOLD = 15, COLLISION_DISTANCE = 64       /* 8.12, TCTL: the values for full duplex */

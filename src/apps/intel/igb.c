@@ -13,7 +13,7 @@ static const struct intel_register registers_table[] = {
 #undef FIELD
 
 enum {
-	ENABLE_US = 10000, STOP_PAUSE_US = 100,
+	STOP_PAUSE_US = 100,
 	BSIZE_UNIT = 1024, BSIZE_HEADER_256 = 4, DESCTYPE_ADVANCED = 1,
 	/* 7.2.2: fetch in good time, write back each report at once; the values that 8.10 and 8.12 recommend. */
 	RECEIVE_PTHRESH = 8, RECEIVE_HTHRESH = 8, TRANSMIT_PTHRESH = 8, TRANSMIT_HTHRESH = 1
@@ -116,7 +116,7 @@ static int start_receive(struct intel_port *port)
 	intel_write(registers, IGB(RDT, q), 0);
 	intel_write(registers, IGB(RXDCTL, q), RECEIVE_PTHRESH | RECEIVE_HTHRESH << IGB_RXDCTL_HTHRESH_AT | IGB_RXDCTL_ENABLE);
 	/* The tail must not move before it reads as set. */
-	if (intel_wait(registers, IGB(RXDCTL, q), IGB_RXDCTL_ENABLE, IGB_RXDCTL_ENABLE, ENABLE_US))
+	if (intel_wait(registers, IGB(RXDCTL, q), IGB_RXDCTL_ENABLE, IGB_RXDCTL_ENABLE, intel_port_start_us(port)))
 		return 0;
 	return nf_fail(ETIMEDOUT, "receive queue %u of card %s does not start", q, port->pci);
 }
@@ -138,7 +138,7 @@ static int start_transmit(struct intel_port *port)
 	intel_write(registers, IGB(TDT, q), 0);
 	limit_rate(port, intel_port_rate_factor(port));
 	intel_write(registers, IGB(TXDCTL, q), TRANSMIT_PTHRESH | TRANSMIT_HTHRESH << IGB_TXDCTL_HTHRESH_AT | IGB_TXDCTL_ENABLE);
-	if (intel_wait(registers, IGB(TXDCTL, q), IGB_TXDCTL_ENABLE, IGB_TXDCTL_ENABLE, ENABLE_US))
+	if (intel_wait(registers, IGB(TXDCTL, q), IGB_TXDCTL_ENABLE, IGB_TXDCTL_ENABLE, intel_port_start_us(port)))
 		return 0;
 	return nf_fail(ETIMEDOUT, "transmit queue %u of card %s does not start", q, port->pci);
 }
@@ -207,8 +207,8 @@ static int stop(struct intel_port *port)
 	intel_clear(registers, transmit, IGB_TXDCTL_ENABLE);
 	intel_clear(registers, receive, IGB_RXDCTL_ENABLE);
 	limit_rate(port, 0);
-	if (!intel_wait(registers, transmit, IGB_TXDCTL_ENABLE, 0, ENABLE_US) ||
-		!intel_wait(registers, receive, IGB_RXDCTL_ENABLE, 0, ENABLE_US))
+	if (!intel_wait(registers, transmit, IGB_TXDCTL_ENABLE, 0, INTEL_STOP_US) ||
+		!intel_wait(registers, receive, IGB_RXDCTL_ENABLE, 0, INTEL_STOP_US))
 		return nf_fail(ETIMEDOUT, "queue %u of card %s does not stop", port->number, port->pci);
 	intel_pause(STOP_PAUSE_US);
 	return 0;

@@ -207,6 +207,7 @@ void intel_port_commit(struct app *app, struct app *old_app)
 		intel_port_stop(old_app);
 	port->mbps = port->driver->speed(port);
 	port->app.counter[INTEL_LINK_MBPS] = port->mbps;
+	intel_port_hold(port);
 	intel_port_begin(port);
 }
 
@@ -260,6 +261,8 @@ void intel_port_push(struct app *app)
 		intel_send(&port->transmit, app, app->input[0]);
 		return;
 	}
+	if (!port->runs && !port->gone && clock_now() < port->hold_until)
+		return;
 	for (uint32_t n = link_waiting(app->input[0]); n > 0; n--)
 		app_drop(app, port->gone ? INTEL_GONE : INTEL_LINK_DOWN, link_receive(app->input[0]));
 }

@@ -18,7 +18,8 @@ enum {
 	INTEL_QUEUES = 16,              /* of a card without pools that several instances may have */
 	INTEL_NUMBERS = 128,            /* of a card with pools */
 	INTEL_NONE = INTEL_NUMBERS, INTEL_NONE_BY_LOWEST,
-	INTEL_KEY = 64                  /* bytes of a resource's key */
+	INTEL_KEY = 64,                 /* bytes of a resource's key */
+	INTEL_STOP_US = 100000          /* for a queue's ENABLE to clear; the datasheets give no limit. The whole card is reset then */
 };
 enum intel_rss { INTEL_RSS_ADDRESSES, INTEL_RSS_TCP, INTEL_RSS_TCP_UDP };
 
@@ -61,6 +62,8 @@ struct intel_port {
 	uint32_t waits;                 /* for another instance to leave the queue: looks left, each tick, at a queue that is off */
 	uint32_t mbps;                  /* of the link; 0: down */
 	uint64_t look_at, restart_at;   /* clock_now(): of the next look; of the next try to start */
+	uint64_t hold_until;            /* clock_now(): until then what is to be sent waits for the queue to start */
+	uint32_t tries;                 /* to start, in vain, one after the other */
 	uint32_t looks;                 /* so far */
 	uint32_t seen_head, seen_clean; /* of the transmit ring, when it was looked at last, */
 	uint32_t still, hangs;          /* and how many looks ago they moved; resets of the queue one after the other */
@@ -192,6 +195,10 @@ void intel_port_queue_key(const struct intel_port *port, char key[INTEL_KEY]);
 void intel_port_watch(struct intel_port *port);
 /* Take a queue that runs to rest, and free its packets under a reason; a card that does not obey is reset. */
 void intel_port_rest(struct intel_port *port, uint32_t reason);
+/* How long ENABLE may take to read as set, for which the datasheets give no limit: longer when it took too long before. */
+uint32_t intel_port_start_us(const struct intel_port *port);
+/* The queue is off and is to start: what is to be sent waits for it, but not for ever. */
+void intel_port_hold(struct intel_port *port);
 /* Start the queue. gives: false: another instance, which a reload takes out, still has it, or it does not start: it is tried again */
 bool intel_port_begin(struct intel_port *port);
 

@@ -3,9 +3,13 @@
 
 #define LOOK_NS 100000000ULL            /* from look to look: link, counters, progress */
 #define HANG_NS 1000000000ULL           /* for so long the transmitter may stand still while descriptors wait */
+#define RETRY_NS 10000000ULL            /* a queue that did not start is tried again after this time, then after twice as long, ... */
+#define RETRY_MOST_NS 1000000000ULL
+#define HOLD_NS 1000000000ULL           /* packets wait so long for a queue that is to start; those that come later are dropped */
 enum {
 	DRAIN_US = 20000,               /* at the end, for the next of what waits in the transmit ring to be sent, */
 	DRAIN_MOST_US = 500000,         /* and for all of it: at 10 Gb/s 4,096 frames of 1,518 bytes take 5 ms, at 100 Mb/s 500 ms */
+	START_US = 10000, START_DOUBLED = 2,    /* for a queue to start; the next tries may take twice, and then four times as long */
 	FREE_LOOKS = 2,                 /* ticks for which a queue of another must have been off */
 	HANGS_MOST = 2                  /* resets of the queue one after the other; then the card is reset */
 };
@@ -52,12 +56,29 @@ static int reset_card(struct intel_port *port)
 	return code < 0 ? code : port->driver->setup(port);
 }
 
+void intel_port_hold(struct intel_port *port)
+{
+	clock_update();                 /* starting takes longer than a breath */
+	port->hold_until = clock_now() + HOLD_NS;
+}
+
 static void free_packets(struct intel_port *port, uint32_t reason)
 {
 	drop_received(port, reason);
 	intel_receive_empty(&port->receive);
 	intel_transmit_empty(&port->transmit, &port->app, reason);
 	port->runs = false;
+	intel_port_hold(port);
+}
+
+/* A card that does not obey is reset. */
+static void stop_or_reset(struct intel_port *port)
+{
+	if (port->driver->stop(port) == 0)
+		return;
+	log_error("app '%s': %s; the card is reset", port->app.name, nf_error());
+	if (reset_card(port) < 0)
+		log_error("app '%s': %s", port->app.name, nf_error());
 }
 
 void intel_port_rest(struct intel_port *port, uint32_t reason)
@@ -68,11 +89,7 @@ void intel_port_rest(struct intel_port *port, uint32_t reason)
 		port->driver->spread(port, port->number);
 		if (reason != INTEL_HANG)
 			drain(port);
-		if (port->driver->stop(port) < 0) {
-			log_error("app '%s': %s; the card is reset", port->app.name, nf_error());
-			if (reset_card(port) < 0)
-				log_error("app '%s': %s", port->app.name, nf_error());
-		}
+		stop_or_reset(port);
 	}
 	free_packets(port, reason);
 }
@@ -88,6 +105,17 @@ static bool is_free(struct intel_port *port)
 	return port->waits == 0;
 }
 
+uint32_t intel_port_start_us(const struct intel_port *port)
+{
+	return START_US << (port->tries < START_DOUBLED ? port->tries : START_DOUBLED);
+}
+
+/* From try to try. */
+static uint64_t retry_ns(uint32_t tries)
+{
+	return tries < 10 && RETRY_NS << tries < RETRY_MOST_NS ? RETRY_NS << tries : RETRY_MOST_NS;
+}
+
 bool intel_port_begin(struct intel_port *port)
 {
 	if (!is_free(port)) {
@@ -96,13 +124,15 @@ bool intel_port_begin(struct intel_port *port)
 	}
 	if (port->driver->start(port) < 0) {
 		log_warn("app '%s': %s; it is tried again", port->app.name, nf_error());
-		if (port->driver->stop(port) == 0)
-			intel_receive_empty(&port->receive);
-		port->restart_at = clock_now() + HANG_NS;
+		stop_or_reset(port);
+		intel_receive_empty(&port->receive);
+		clock_update();
+		port->restart_at = clock_now() + retry_ns(port->tries++);
 		port->app.down = true;
 		return false;
 	}
 	port->runs = true;
+	port->tries = 0;
 	port->app.down = false;
 	port->still = 0;
 	return true;
@@ -185,16 +215,22 @@ static void count(struct intel_port *port)
 		counter[INTEL_LENGTH_ERRORS] - before;
 }
 
-/* Is the queue on? Another instance may have reset the card; and a start that failed is tried again. */
+/* Is the queue on? Another instance may have reset the card. */
 static void look_at_queue(struct intel_port *port)
 {
-	if (port->runs && !port->driver->is_on(port)) {
-		log_warn("app '%s': queue %u of %s was switched off by a reset of the card; it is started again", port->app.name,
-			port->queue, port->pci);
-		free_packets(port, INTEL_HANG);
-	}
-	if (!port->runs && port->waits == 0 && clock_now() >= port->restart_at)
-		intel_port_begin(port);
+	if (!port->runs || port->driver->is_on(port))
+		return;
+	log_warn("app '%s': queue %u of %s was switched off by a reset of the card; it is started again", port->app.name, port->queue,
+		port->pci);
+	free_packets(port, INTEL_HANG);
+	intel_port_begin(port);
+}
+
+/* A queue that another instance still had, or that did not start. */
+static void begin_again(struct intel_port *port)
+{
+	if (intel_port_begin(port))
+		log_info("app '%s': queue %u of %s has started", port->app.name, port->number, port->pci);
 }
 
 /* One thing at a time, each of them every LOOK_NS: reading a register takes as long as ten packets do. */
@@ -204,8 +240,8 @@ void intel_port_watch(struct intel_port *port)
 	uint64_t now = clock_now();
 	uint32_t step;
 
-	if (port->waits > 0 && !port->gone && intel_port_begin(port))
-		log_info("app '%s': queue %u of %s is free now", port->app.name, port->number, port->pci);
+	if (!port->runs && !port->gone && now >= port->restart_at)
+		begin_again(port);
 	if (port->gone || now < port->look_at)
 		return;
 	port->look_at = now + LOOK_NS / STEPS;

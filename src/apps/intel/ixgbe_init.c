@@ -3,10 +3,10 @@
 
 enum {
 	RESET_PAUSE_US = 10000,         /* 4.6.3.2: after a reset wait at least 10 ms */
-	RESET_US = 100000,              /* the datasheet gives no limit for these: nf's own */
+	RESET_US = 1000000,             /* the datasheet gives no limit for these: nf's own */
 	MASTER_US = 800000,             /* longer than any completion time-out of PCI Express (5.2.5.3.2) */
 	EEPROM_US = 1000000,
-	DMA_US = 100000
+	DMA_US = 1000000
 };
 
 /* X553: reading of the device's public register maps; the 82599 has it at 0x10010. */

@@ -2,9 +2,8 @@
 #include "apps/intel/ixgbe.h"
 
 enum {
-	ENABLE_US = 10000,              /* the datasheet gives no limit for a queue's ENABLE; nf's own */
 	STOP_PAUSE_US = 100,            /* 4.6.7.1.2: wait so long after ENABLE has cleared, before memory is given back */
-	SECURITY_US = 10000,
+	SECURITY_US = 100000,
 	RETA_ENTRIES = 128, ERETA = 0xEE80, ERETA_COUNT = 96,   /* X550 and later, reading: entries 128..511 */
 	BSIZE_UNIT = 1024, BSIZE_HEADER_256 = 4, DESCTYPE_ADVANCED = 1
 };
@@ -144,7 +143,7 @@ int ixgbe_receive_start(struct intel_port *port)
 	intel_write(registers, IXGBE_RECEIVE(RDT, q), 0);
 	intel_write(registers, IXGBE_RECEIVE(RXDCTL, q), IXGBE_RXDCTL_ENABLE | (port->vlan ? IXGBE_RXDCTL_VME : 0));
 	/* The tail must not move before it reads as set. */
-	if (intel_wait(registers, IXGBE_RECEIVE(RXDCTL, q), IXGBE_RXDCTL_ENABLE, IXGBE_RXDCTL_ENABLE, ENABLE_US))
+	if (intel_wait(registers, IXGBE_RECEIVE(RXDCTL, q), IXGBE_RXDCTL_ENABLE, IXGBE_RXDCTL_ENABLE, intel_port_start_us(port)))
 		return 0;
 	return nf_fail(ETIMEDOUT, "receive queue %u of card %s does not start", q, port->pci);
 }
@@ -155,7 +154,7 @@ int ixgbe_receive_stop(struct intel_port *port)
 	uint32_t at = IXGBE_RECEIVE(RXDCTL, port->number);
 
 	intel_clear(port->registers, at, IXGBE_RXDCTL_ENABLE);
-	if (!intel_wait(port->registers, at, IXGBE_RXDCTL_ENABLE, 0, ENABLE_US))
+	if (!intel_wait(port->registers, at, IXGBE_RXDCTL_ENABLE, 0, INTEL_STOP_US))
 		return nf_fail(ETIMEDOUT, "receive queue %u of card %s does not stop", port->number, port->pci);
 	intel_pause(STOP_PAUSE_US);
 	return 0;

@@ -2,7 +2,6 @@
 #include "apps/intel/ixgbe.h"
 
 enum {
-	ENABLE_US = 10000,
 	MAX_BYTES = 0xFFF,              /* 4.6.11.3.4: without DCB: requests of any size, */
 	BUFFER_KIB = 0xA0,              /* and one packet buffer of 160 KiB */
 	/* 7.2.3.4.1: fetch descriptors in good time and in bursts; write back each report at once. */
@@ -66,7 +65,7 @@ int ixgbe_transmit_start(struct intel_port *port)
 	ixgbe_transmit_configure(port);
 	intel_write(registers, IXGBE(TXDCTL, q), PTHRESH | HTHRESH << IXGBE_TXDCTL_HTHRESH_AT | WTHRESH << IXGBE_TXDCTL_WTHRESH_AT |
 		IXGBE_TXDCTL_ENABLE);
-	if (intel_wait(registers, IXGBE(TXDCTL, q), IXGBE_TXDCTL_ENABLE, IXGBE_TXDCTL_ENABLE, ENABLE_US))
+	if (intel_wait(registers, IXGBE(TXDCTL, q), IXGBE_TXDCTL_ENABLE, IXGBE_TXDCTL_ENABLE, intel_port_start_us(port)))
 		return 0;
 	return nf_fail(ETIMEDOUT, "transmit queue %u of card %s does not start", q, port->pci);
 }
@@ -78,7 +77,7 @@ int ixgbe_transmit_stop(struct intel_port *port)
 
 	intel_clear(port->registers, at, IXGBE_TXDCTL_ENABLE);
 	limit_rate(port, 0);
-	if (intel_wait(port->registers, at, IXGBE_TXDCTL_ENABLE, 0, ENABLE_US))
+	if (intel_wait(port->registers, at, IXGBE_TXDCTL_ENABLE, 0, INTEL_STOP_US))
 		return 0;
 	return nf_fail(ETIMEDOUT, "transmit queue %u of card %s does not stop", port->number, port->pci);
 }

@@ -30,6 +30,9 @@ bool trap_mailbox_is_trapped(uint32_t card, uint32_t page);
 void trap_mailbox_lock(uint32_t card);
 void trap_mailbox_unlock(uint32_t card);
 
+/* Say what will be written now: the model must not change it between the write and the question. needs: the lock */
+void trap_mailbox_announce(uint32_t card, uint32_t offset, uint32_t width);
+
 /* Ask the model, and wait until it has answered. needs: the lock. fails: false when the model is gone */
 bool trap_mailbox_ask(uint32_t card, enum sim_mailbox_state question, uint32_t offset, uint32_t width);
 

@@ -13,7 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SPINS = 200, PATIENCE = 600 };   /* PATIENCE: waits of 50 ms without a sign of life before the model is given up */
+enum {
+	SPINS = 200, PATIENCE = 600,    /* PATIENCE: waits of 50 ms without a sign of life before the model is given up */
+	SHOWING = 1 << 20               /* looks, some 40 ms */
+};
 
 static struct sim_mailbox *mailbox;
 
@@ -108,6 +111,18 @@ static bool await(struct sim_mailbox_card *m, uint32_t question)
 			beat = now;
 		}
 	}
+}
+
+void trap_mailbox_announce(uint32_t card, uint32_t offset, uint32_t width)
+{
+	struct sim_mailbox_card *m = &mailbox->card[card];
+
+	m->offset = offset;
+	m->width = width;
+	__atomic_store_n(&m->state, SIM_MAILBOX_WRITING, __ATOMIC_SEQ_CST);
+	/* Either the model has seen this, or we see that it is changing a word. */
+	for (uint32_t i = 0; i < SHOWING && __atomic_load_n(&m->showing, __ATOMIC_SEQ_CST) != 0; i++)
+		__builtin_ia32_pause();
 }
 
 bool trap_mailbox_ask(uint32_t card, enum sim_mailbox_state question, uint32_t offset, uint32_t width)

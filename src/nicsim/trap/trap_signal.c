@@ -69,6 +69,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	trap_mailbox_lock(step.card);
 	if (access.reads)
 		trap_mailbox_ask(step.card, SIM_MAILBOX_READ, step.offset, step.width);
+	if (step.writes)
+		trap_mailbox_announce(step.card, step.offset, step.width);
 	open_page(region, address, access.width);
 	user->uc_mcontext.gregs[REG_EFL] |= SINGLE_STEP;
 	/* Nothing else may run in this thread while the page is open. */

@@ -163,6 +163,13 @@ function TestDefects:test11_headerChecksum()
   local options = inward(w.WHOLE, 80, { bad = true, options = "\1\1\1\1" })
   case({ v4 = { options }, counters = { ["in-ipv4"] = one(options), ["drop-bad-header-ipv4"] = one(options),
     ["drop-all-ipv4-iface"] = one(options) } })
+  -- Nor is anything told about it: RFC 1812 section 4.3.2.7.
+  local nobody = inward(w.SHARED, 9999, { bad = true })
+  local count = { ["in-ipv4"] = one(nobody), ["drop-no-dest-softwire-ipv4"] = one(nobody), ["drop-all-ipv4-iface"] = one(nobody) }
+  count["errors-not-due"] = 1
+  case({ v4 = { nobody }, counters = count })
+  count["errors-not-due"] = nil
+  case({ params = { verify_checksum = false }, v4 = { nobody }, out4 = { error4(3, 1, 0, nobody) } })
 end
 
 -- No error about an ICMP error, and none to what is no host.

@@ -87,16 +87,31 @@ function TestReplay:testErrors()
   fails(pcap({ ("x"):rep(66000) }), "a frame of 66000 bytes is too long")
 end
 
+local function frame(kind) return ("\0"):rep(12) .. kind .. "x" end
+
 function TestStick:testByType()
   support.memory(100)
   local app = support.app("lwaftr.stick", { "lwaftr.stick" })
-  local function frame(kind) return ("\0"):rep(12) .. kind .. "x" end
   local v4, arp, v6, lldp, tagged = frame("\8\0"), frame("\8\6"), frame("\x86\xdd"), frame("\x88\xcc"), frame("\x81\0")
   support.send(app.input[0], v6, v4, lldp, arp, "short", tagged, "")
   support.push(app)
   lu.assertEquals(support.receive(app.output[0]), { v4, arp })
   lu.assertEquals(support.receive(app.output[1]), { v6, lldp, "short", tagged, "" })
   support.finish(app)
+end
+
+-- What carries IPv4 behind a tag is IPv4, or, without `tags`, something else.
+function TestStick:testTags()
+  support.memory(100)
+  local behind4, behind6 = frame("\x81\0\0\12\8\0"), frame("\x81\0\0\12\x86\xdd")
+  for _, tags in ipairs({ true, false }) do
+    local app = support.app("lwaftr.stick", { "lwaftr.stick", tags = tags })
+    support.send(app.input[0], behind4, frame("\8\0"), behind6)
+    support.push(app)
+    lu.assertEquals(support.receive(app.output[0]), tags and { behind4, frame("\8\0") } or { frame("\8\0") })
+    lu.assertEquals(support.receive(app.output[1]), tags and { behind6 } or { behind4, behind6 })
+    support.finish(app)
+  end
 end
 
 os.exit(lu.LuaUnit.run())

@@ -263,6 +263,16 @@ function TestCheck:testPing()
     counters["out-icmpv6-echo-packets"], counters["in-ipv4-packets"], counters["in-ipv6-packets"] }, { 1, 1, 1, 1, 1, 1 })
 end
 
+-- The next hops are asked for before a ping that came at once is answered.
+function TestCheck:testQuestionsComeFirst()
+  local ping4 = w.ipv4({ src = w.HOST, dst = w.OWN4, protocol = 1, payload = w.echo(7) })
+  local v4, v6 = check({ hop4 = "ip 203.0.113.254;", hop6 = "ip 2001:db8:af::99;" }, frames4({ ping4, ping4 }),
+    frames6({ w.icmpv6(PEER, w.OWN6, 128, 0, "\0\7\0\1", "ping") }))
+  lu.assertEquals({ #v4, #v6 }, { 3, 2 })
+  lu.assertEquals(v4[1]:sub(1, 14), ALL .. MAC4 .. "\8\6")
+  lu.assertEquals(v6[1]:sub(1, 14), "\x33\x33\xff\0\0\x99" .. MAC6 .. "\x86\xdd")
+end
+
 -- 11: a ping with a wrong ICMP checksum is not answered; one with a wrong header checksum is.
 function TestCheck:test11_pingChecksums()
   local v4 = check({}, frames4({ w.ipv4({ src = w.HOST, dst = w.OWN4, protocol = 1, payload = w.icmp(8, 0, "\0\7\0\1", "ping", true) }) }))

@@ -508,6 +508,9 @@ function TestLayer2:testMisplaced()
     ["drop-all-ipv4-iface"] = { 2, bytes4 }, ["drop-misplaced-not-ipv6"] = { 2, bytes6 }, ["drop-all-ipv6-iface"] = { 2, bytes6 } }) })
   local _, v6, counters = c.check({}, { c.MAC4 .. c.PEER4 .. "\x81\0\0\12\8\0" .. p })
   lu.assertEquals({ #v6, counters["drop-misplaced-not-ipv4-packets"], counters["drop-misplaced-not-ipv4-bytes"] }, { 0, 1, length(p) + 4 })
+  -- On a stick, what is neither IPv4 nor ARP belongs to the IPv6 side.
+  _, v6, counters = c.check({}, { c.MAC4 .. c.PEER4 .. "\x81\0\0\12\8\0" .. p }, nil, "--on-a-stick")
+  lu.assertEquals({ #v6, counters["drop-misplaced-not-ipv4-packets"], counters["drop-misplaced-not-ipv6-packets"] }, { 0, nil, 1 })
 end
 
 -- Of VLANs: another id, no tag, another kind of tag are dropped uncounted; a second tag is a foreign type.

@@ -220,6 +220,12 @@ static void take(struct arp_app *arp)
 		receive(arp, p);
 }
 
+/* What is asked at the start leaves before anything that comes in is answered. */
+static void arp_link(struct app *app)
+{
+	ask((struct arp_app *)app);
+}
+
 static void arp_push(struct app *app)
 {
 	struct arp_app *arp = (struct arp_app *)app;
@@ -267,5 +273,5 @@ const struct app_class ip_arp_class = {
 	.reasons = (const char *const[]){ "invalid", "unresolved", NULL },
 	.attends = true, .two_way = true,
 	.check = arp_check, .holds = arp_holds, .prepare = arp_prepare, .commit = arp_commit, .flush = arp_flush, .stop = arp_stop,
-	.push = arp_push, .held = arp_held, .wake_at = arp_wake_at,
+	.link = arp_link, .push = arp_push, .held = arp_held, .wake_at = arp_wake_at,
 };

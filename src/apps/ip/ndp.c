@@ -268,6 +268,12 @@ static void take(struct ndp_app *ndp)
 		link_send(ndp->app.output[INSIDE], p);
 }
 
+/* What is asked at the start leaves before anything that comes in is answered. */
+static void ndp_link(struct app *app)
+{
+	ask((struct ndp_app *)app);
+}
+
 static void ndp_push(struct app *app)
 {
 	struct ndp_app *ndp = (struct ndp_app *)app;
@@ -316,5 +322,5 @@ const struct app_class ip_ndp_class = {
 	.reasons = (const char *const[]){ "invalid", "unresolved", NULL },
 	.attends = true, .two_way = true,
 	.check = ndp_check, .holds = ndp_holds, .prepare = ndp_prepare, .commit = ndp_commit, .flush = ndp_flush, .stop = ndp_stop,
-	.push = ndp_push, .held = ndp_held, .wake_at = ndp_wake_at,
+	.link = ndp_link, .push = ndp_push, .held = ndp_held, .wake_at = ndp_wake_at,
 };

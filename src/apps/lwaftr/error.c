@@ -72,7 +72,8 @@ void lwaftr_error4(struct lwaftr *lwaftr, struct lwaftr_message message, const s
 		app->counter[LWAFTR_OUT_POLICY4]++;
 		return;
 	}
-	if (!is_due4(quoted, length)) {
+	/* Nor about a packet whose header is not right, as its source may be anybody; what an ICMPv6 message quotes had a right one once. */
+	if (!is_due4(quoted, length) || (lwaftr->verify && !message.relayed && !lwaftr_has_checksum(quoted))) {
 		app->counter[LWAFTR_ERROR_UNDUE]++;
 		return;
 	}

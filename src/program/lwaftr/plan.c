@@ -213,8 +213,8 @@ char *plan_graph(const struct lwaftr_config *config, const struct lwaftr_instanc
 	print_apps(out, &v4, ends->fixed, ends->proxy_arp);
 	print_apps(out, &v6, ends->fixed, ends->proxy_arp);
 	if (ends->on_a_stick)
-		fputs("    wire_in = { \"basic.join\" }, sort_in = { \"lwaftr.stick\" }, wire_out = { \"basic.join\" }, "
-			"sort_out = { \"lwaftr.stick\" },\n", out);
+		fputs("    wire_in = { \"basic.join\" }, sort_in = { \"lwaftr.stick\", tags = false }, wire_out = { \"basic.join\" }, "
+			"sort_out = { \"lwaftr.stick\", tags = false },\n", out);
 	fputs("    lwaftr = { \"lwaftr.lwaftr\", config = ", out);
 	plan_quote(out, file);
 	fputs(", device = ", out);

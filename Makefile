@@ -206,6 +206,7 @@ SOURCES := \
 	src/apps/lwaftr/encapsulate.c \
 	src/apps/lwaftr/error.c \
 	src/apps/lwaftr/fragment.c \
+	src/apps/lwaftr/journal.c \
 	src/apps/lwaftr/lwaftr.c \
 	src/apps/lwaftr/path.c \
 	src/apps/lwaftr/port.c \

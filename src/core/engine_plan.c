@@ -31,6 +31,7 @@ static int prepare_app(struct engine *engine, struct engine_plan *plan, const st
 		return code;
 	}
 	app->number = action->new;
+	app->worker = spec->checked != NULL ? spec->checked->worker : 0;
 	if (app->class->prepare != NULL)
 		code = app->class->prepare(app, action->verb == GRAPH_RECONFIGURE ? old : NULL);
 	if (code < 0) {

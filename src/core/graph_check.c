@@ -283,6 +283,9 @@ static void check_app(struct build *b, struct graph_app *app, const struct build
 	for (uint32_t size = 0; size < PACKET_SIZES; size++)
 		holds[size] += held[size];
 	app->hash = hash_app(b, app);
+	for (uint32_t i = 0; i < resources->count; i++)
+		if (resources->list[i].app == app->checked)
+			resources->list[i].hash = app->hash;
 }
 
 void graph_check_apps(struct build *b)

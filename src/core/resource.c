@@ -149,12 +149,20 @@ static void close_one(struct resource *resource)
 	resource->holders = NULL;
 }
 
+/* What an app keeps for its successor is that of another one, when its parameters are other ones. */
+static bool is_kept_by_another(const struct resource *resource, const struct resource *had)
+{
+	return had != NULL && strncmp(resource->key, "kept:", 5) == 0 && had->hash != resource->hash;
+}
+
 void resources_carry(struct resources *resources, const struct resources *old)
 {
 	for (uint32_t i = 0; i < resources->count; i++) {
 		struct resource *resource = &resources->list[i];
 		const struct resource *had = resource->anew ? NULL : find(old, resource->key);
 
+		if (is_kept_by_another(resource, had))
+			had = NULL;
 		resource->given = had != NULL && had->given;
 		if (had == NULL || had->fd < 0 || (resource->fd = fcntl(had->fd, F_DUPFD_CLOEXEC, 0)) < 0)
 			continue;

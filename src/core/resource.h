@@ -2,7 +2,8 @@
 /* resource -- devices, files and sockets that the supervisor opens and keeps, and hands to workers as descriptors.
  *
  * A key names one: "read:/tmp/in.pcap", "write:/tmp/out.pcap", "tap:tap0", "packet:eth0", "pci:0000:01:00.0",
- * "interlink:w1:a.x -> w2:b.y". While the
+ * "interlink:w1:a.x -> w2:b.y". "kept:NAME" is what an app keeps for the successor of its worker: it stays while the app is the same, and
+ * begins anew with one that a reload puts in its place. While the
  * configuration is checked every app instance names its keys; the supervisor serves those and no others, and the same key in
  * two apps is an error of the configuration. What is open survives the worker and is handed on at a reload. */
 
@@ -22,6 +23,7 @@ struct resource {
 	bool shared;                    /* several apps may name it (a file that is only read, a link between workers, an XDP program,
 	                                 * the program of a filter) */
 	bool anew;                      /* a reload opens it anew, as another file may have taken the name */
+	uint64_t hash;                  /* of the app: graph_app.hash */
 	bool given;                     /* to a worker for good (class->gives) */
 	int fd;                         /* -1: not open */
 	uint32_t *holders;              /* how many lists have it open: those of two graphs, during a reload; NULL: not open */
@@ -69,7 +71,7 @@ int resource_find_open(struct resources *resources, const char *key) __attribute
 int resources_adopt(struct resources *resources) __attribute__((warn_unused_result));
 
 /* What another list has open and this one names, too: take descriptors of our own, so that it stays open. Files that are only
- * read are opened anew, as another one may have taken the name. A link between workers keeps its descriptor: one end goes on with it
+ * read are opened anew, as another one may have taken the name, and "kept:" ones when the app is another one. A link between workers keeps its descriptor: one end goes on with it
  * when the worker at the other end has died, and must wake its successor. */
 void resources_carry(struct resources *resources, const struct resources *old);
 

@@ -265,3 +265,31 @@ int lwaftr_changes_apply(struct lwaftr_changes *changes, struct lwaftr_binding *
 	/* No place although there is room: chance was against it. A copy has another seed. */
 	return work.code < 0 ? grow(changes, work.at, binding, engine) : 0;
 }
+
+int lwaftr_changes_make(struct lwaftr_changes *changes, struct lwaftr_binding *binding)
+{
+	struct lwaftr_binding larger;
+	int code = lwaftr_changes_fit(changes, binding) ? 0 : -ENOSPC;
+
+	while (code == 0 && changes->made < changes->count) {
+		code = make(binding, &changes->change[changes->made]);
+		changes->made += code == 0;
+	}
+	if (code == 0)
+		return 0;
+	code = lwaftr_changes_copy(changes, changes->made, binding, &larger);
+	if (code < 0)
+		return code;
+	lwaftr_binding_fini(binding);
+	*binding = larger;
+	changes->made = changes->count;
+	return 0;
+}
+
+bool lwaftr_change_is_sound(const struct lwaftr_change *change)
+{
+	const struct lwaftr_softwire *s = &change->softwire;
+
+	return change->op <= LWAFTR_REPLACE && s->psid_length <= 16 && s->reserved <= 16 && s->psid_length + s->reserved <= 16 &&
+		(change->op == LWAFTR_REMOVE || s->psid >> s->psid_length == 0);
+}

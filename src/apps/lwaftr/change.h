@@ -57,4 +57,10 @@ int lwaftr_changes_copy(const struct lwaftr_changes *changes, uint64_t from, con
 int lwaftr_changes_apply(struct lwaftr_changes *changes, struct lwaftr_binding *binding, struct engine *engine)
 	__attribute__((warn_unused_result));
 
+/* The same for a table that nobody uses yet: here and now. fails: -ENOMEM with nf_error(); the table is not to be used */
+int lwaftr_changes_make(struct lwaftr_changes *changes, struct lwaftr_binding *binding) __attribute__((warn_unused_result));
+
 void lwaftr_changes_free(struct lwaftr_changes *changes);
+
+/* Whether a change that came from elsewhere is one: what the decoder of a configuration would have refused is not. */
+bool lwaftr_change_is_sound(const struct lwaftr_change *change);

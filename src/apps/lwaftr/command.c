@@ -87,15 +87,6 @@ static int do_list(struct lwaftr *lwaftr, struct command *command, const struct 
 	return code < 0 ? code : flush(&list);
 }
 
-/* What the decoder of a configuration would have refused. */
-static bool is_sound(const struct lwaftr_change *change)
-{
-	const struct lwaftr_softwire *s = &change->softwire;
-
-	return change->op <= LWAFTR_REPLACE && s->psid_length <= 16 && s->reserved <= 16 && s->psid_length + s->reserved <= 16 &&
-		(change->op == LWAFTR_REMOVE || s->psid >> s->psid_length == 0);
-}
-
 static int read_changes(const struct command *command, struct lwaftr_changes *changes)
 {
 	uint64_t bytes = command->length - sizeof(struct lwaftr_request);
@@ -105,7 +96,7 @@ static int read_changes(const struct command *command, struct lwaftr_changes *ch
 	if (bytes % sizeof(*changes->change) != 0)
 		return nf_fail(EPROTO, "the changes are cut off");
 	for (uint64_t i = 0; i < changes->count; i++)
-		if (!is_sound(&changes->change[i]))
+		if (!lwaftr_change_is_sound(&changes->change[i]))
 			return nf_fail(EPROTO, "change %llu is none", (unsigned long long)i + 1);
 	return 0;
 }
@@ -113,10 +104,14 @@ static int read_changes(const struct command *command, struct lwaftr_changes *ch
 /* Make the changes that were found good, and keep account of it. */
 static int apply(struct lwaftr *lwaftr, struct lwaftr_changes *changes, struct command *command)
 {
-	int code = lwaftr_changes_apply(changes, &lwaftr->binding, command->engine);
+	int code = lwaftr_journal_write(&lwaftr->journal, changes, &lwaftr->binding);
 
+	if (code < 0)
+		return code;
+	code = lwaftr_changes_apply(changes, &lwaftr->binding, command->engine);
 	if (changes->made > 0)
 		lwaftr->version++;
+	lwaftr_journal_commit(&lwaftr->journal, changes->made, lwaftr->version);
 	return code < 0 ? nf_fail(-code, "%s; %llu of %llu changes are made", nf_error(), (unsigned long long)changes->made,
 		(unsigned long long)changes->count) : 0;
 }

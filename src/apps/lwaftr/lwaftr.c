@@ -162,6 +162,12 @@ static void lwaftr_resources(const struct app *app, struct resources *resources)
 
 	if (lwaftr->file != NULL)
 		resources_add(resources, "read:%s", lwaftr->file);
+	lwaftr_journal_resource(app, resources);
+}
+
+static int lwaftr_open(const struct app *app, const char *key)
+{
+	return lwaftr_journal_is(key) ? lwaftr_journal_make(app) : resource_file(app, key);
 }
 
 static void lwaftr_holds(const struct app *app, uint32_t holds[PACKET_SIZES])
@@ -225,6 +231,24 @@ static int prepare_changes(struct lwaftr *lwaftr, const struct lwaftr_binding *p
 	return code;
 }
 
+/* The successor of a worker that has died finds what was changed by hand; whoever takes over from another instance will have the table of
+ * its configuration. */
+static int take_journal(struct lwaftr *lwaftr, const struct lwaftr_binding *present)
+{
+	int code = lwaftr_journal_open(&lwaftr->journal, &lwaftr->app);
+
+	if (code == 0 && present == NULL) {
+		code = lwaftr_journal_replay(&lwaftr->journal, &lwaftr->binding, &lwaftr->version);
+		if (code < 0)
+			lwaftr_journal_close(&lwaftr->journal);
+	}
+	if (code < 0) {
+		lwaftr_binding_fini(&lwaftr->binding);
+		lwaftr_difference_free(&lwaftr->difference);
+	}
+	return code;
+}
+
 static int lwaftr_prepare(struct app *app, const struct app *old)
 {
 	struct lwaftr *lwaftr = (struct lwaftr *)app;
@@ -234,8 +258,8 @@ static int lwaftr_prepare(struct app *app, const struct app *old)
 	struct lwaftr_config config;
 	struct errors errors = { 0 };
 	char key[RESOURCE_KEY];
+	int fd = -1, code;
 	bool good;
-	int fd = -1;
 
 	snprintf(key, sizeof(key), "read:%s", lwaftr->file != NULL ? lwaftr->file : "");
 	if (lwaftr->file != NULL && (fd = resource_open(key)) < 0)
@@ -244,7 +268,7 @@ static int lwaftr_prepare(struct app *app, const struct app *old)
 	if (fd >= 0)
 		close(fd);
 	if (!good) {
-		int code = nf_fail(EINVAL, "%s%s", errors.count > 0 ? errors.text[0] : "no memory", errors.count > 1 ? ", and more" : "");
+		code = nf_fail(EINVAL, "%s%s", errors.count > 0 ? errors.text[0] : "no memory", errors.count > 1 ? ", and more" : "");
 
 		errors_fini(&errors);
 		return code;
@@ -252,12 +276,11 @@ static int lwaftr_prepare(struct app *app, const struct app *old)
 	errors_fini(&errors);
 	take_config(lwaftr, &config, queue);
 	lwaftr_config_fini(&config);
-	if (present != NULL) {
-		int code = prepare_changes(lwaftr, present);
-
-		if (code < 0)
-			return code;
-	}
+	code = take_journal(lwaftr, present);
+	if (code == 0 && present != NULL && (code = prepare_changes(lwaftr, present)) < 0)
+		lwaftr_journal_close(&lwaftr->journal);
+	if (code < 0)
+		return code;
 	lwaftr->track = app_alloc(app, LWAFTR_TRACKS * sizeof(*lwaftr->track));
 	lwaftr->track_key = (struct siphash_key){ { lwaftr->binding.seed[0], lwaftr->binding.seed[1] } };
 	if (lwaftr->learns) {
@@ -289,6 +312,7 @@ static void lwaftr_commit(struct app *app, struct app *old)
 	if (before == NULL)
 		return;
 	lwaftr->version = before->version + 1;
+	lwaftr_journal_clear(&lwaftr->journal, lwaftr->version);
 	keep_tokens(&lwaftr->errors4, &before->errors4);
 	keep_tokens(&lwaftr->errors6, &before->errors6);
 	lwaftr->track_key = before->track_key;
@@ -335,6 +359,7 @@ static void lwaftr_retire(struct app *app)
 
 	lwaftr_binding_fini(&lwaftr->binding);
 	lwaftr_difference_free(&lwaftr->difference);
+	lwaftr_journal_close(&lwaftr->journal);
 }
 
 static void send_all(struct lwaftr *lwaftr)
@@ -402,7 +427,7 @@ const struct app_class lwaftr_lwaftr_class = {
 	.counters = counters,
 	.gauges = (const char *const[]){ "softwires", NULL },
 	.reasons = reasons,
-	.check = lwaftr_check, .resources = lwaftr_resources, .open = resource_file, .holds = lwaftr_holds, .prepare = lwaftr_prepare,
+	.check = lwaftr_check, .resources = lwaftr_resources, .open = lwaftr_open, .holds = lwaftr_holds, .prepare = lwaftr_prepare,
 	.commit = lwaftr_commit, .abort = lwaftr_retire, .stop = lwaftr_stop, .retire = lwaftr_retire, .push = lwaftr_push,
 	.tick = lwaftr_tick, .held = lwaftr_held, .settle = lwaftr_settle, .command = lwaftr_command,
 };

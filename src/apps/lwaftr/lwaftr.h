@@ -10,6 +10,7 @@
  * A packet in these functions begins with 14 bytes of Ethernet header, whose content does not matter between them, and is cut to
  * the length of its IP header. */
 #include "apps/lwaftr/difference.h"
+#include "apps/lwaftr/journal.h"
 
 /* Pairs of counters: packets, then bytes. The order is that of the names in lwaftr.c. */
 #define LWAFTR_PAIRS(X) \
@@ -98,6 +99,7 @@ struct lwaftr {
 	struct lwaftr_difference difference;
 	struct lwaftr_changes changes;
 	bool takes_over;
+	struct lwaftr_journal journal;  /* what was changed by hand */
 	uint64_t version;               /* of the table: goes up with each change; the house-keeping thread's */
 	uint32_t ip4_be;                /* own address on the IPv4 side */
 	uint32_t mtu4, mtu6;

@@ -64,7 +64,8 @@ function TestText:testSyntax()
     "2:35: 'mru': a number 0..65535 is expected, not '1400x'")
   bad(top("name x;;"), "2:8: a keyword is expected, not ';'")
   bad(top("binding-table { };"), "2:18: a keyword is expected, not ';'")
-  bad(top("# name x;"), "2:1: a keyword is expected, not '#'")
+  bad(top("# { name x;\nname y;"), "2:1: a keyword is expected, not '#': comments begin with //")
+  bad(top("instance 5 { device x; }"), "2:11: 'instance': a value or { is expected, not both")
   bad(top("\1 name x;"), "2:1: a keyword is expected, not 0x01")
   bad(top("external-interface{mtu\"1500\";}"), "2:23: 'mtu': a blank is expected, not '\"'")
   bad(top("name 'x;"), "2:6: a string without its closing '")
@@ -202,6 +203,34 @@ function TestModel:testMac()
     lu.assertEquals(code, 1)
     lu.assertStrContains(output, "'mac': an Ethernet address such as 02:00:00:00:00:01 is expected, not '" .. value .. "'")
   end
+end
+
+-- Addresses of the relay itself and of its next hops: those of one host, or interface.
+function TestModel:testHosts()
+  local function refused(conf, from, to, ...)
+    local text = w.conf(conf)
+    local begin, last = text:find(from, 1, true)
+    local output, code = validate(text:sub(1, begin - 1) .. to .. text:sub(last + 1))
+    lu.assertEquals(code, 1, to)
+    for _, part in ipairs({ ... }) do lu.assertStrContains(output, part) end
+    lu.assertStrContains(output, "FILE: 1 mistake\n")
+  end
+  for _, value in ipairs({ "01:00:00:00:00:01", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff" }) do
+    local expected = "'mac': the Ethernet address of one interface is expected, not '" .. value .. "'"
+    refused({}, "mac 02:00:00:00:06:01", "mac " .. value, expected)
+    refused({ hop4 = "mac 02:00:00:00:00:01;" }, "mac 02:00:00:00:00:01", "mac " .. value, expected)
+  end
+  for _, value in ipairs({ "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255" }) do
+    local expected = "'ip': the address of one host is expected, not '" .. value .. "'"
+    refused({}, "ip " .. w.OWN4, "ip " .. value, expected)
+    refused({ hop4 = "ip 203.0.113.254;" }, "ip 203.0.113.254", "ip " .. value, expected)
+  end
+  for _, value in ipairs({ "::", "ff02::1" }) do
+    local expected = "'ip': the address of one host is expected, not '" .. value .. "'"
+    refused({}, "ip " .. w.OWN6, "ip " .. value, expected)
+    refused({ hop6 = "ip 2001:db8::1;" }, "ip 2001:db8::1;", "ip " .. value .. ";", expected)
+  end
+  refused({ hop4 = "ip 203.0.113.254;" }, "ip 203.0.113.254", "ip " .. w.OWN4, "'next-hop': its ip is the own one")
 end
 
 function TestModel:testNextHop()

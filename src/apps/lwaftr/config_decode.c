@@ -1,5 +1,6 @@
 /* config_decode -- see config_decode.h. */
 #include "apps/lwaftr/config_decode.h"
+#include "lib/lib.h"
 
 static struct config_frame *current(struct config_decoder *decoder)
 {
@@ -182,6 +183,18 @@ static bool read_string(struct config_decoder *decoder, const struct config_node
 	return true;
 }
 
+/* Whether the address that was read is one that a host can have. */
+static bool is_host(enum config_kind kind, const uint8_t *address)
+{
+	static const uint8_t none[6];
+
+	if (kind == CONFIG_IPV4)
+		return ipv4_is_host(address);
+	if (kind == CONFIG_IPV6)
+		return ipv6_is_host(address);
+	return !ethernet_is_group(address) && memcmp(address, none, sizeof(none)) != 0;
+}
+
 static bool read_value(struct config_decoder *decoder, const struct config_node *node, const struct config_word *value, void *to)
 {
 	const char *expected;
@@ -211,6 +224,10 @@ static bool read_value(struct config_decoder *decoder, const struct config_node 
 		return read_string(decoder, node, value, to);
 	default:
 		return read_number(decoder, node, value, to);
+	}
+	if (right && node->host && !is_host(node->kind, to)) {
+		right = false;
+		expected = node->kind == CONFIG_MAC ? "the Ethernet address of one interface" : "the address of one host";
 	}
 	if (!right)
 		lwaftr_config_mistake(decoder->config, value->place, "'%s': %s is expected, not '%s'", node->name, expected,

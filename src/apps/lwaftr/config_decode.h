@@ -18,6 +18,7 @@ struct config_node {
 	enum config_kind kind;
 	uint32_t offset;                /* in the struct of its block, or CONFIG_NOWHERE; of a block: where its children count from */
 	bool mandatory;
+	bool host;                      /* an address: it must be that of one host, or of one interface */
 	uint64_t min, max;              /* of a number; max 0: what the type holds */
 	uint64_t initial;               /* of a number or boolean */
 	uint32_t present;               /* 1 + offset of a bool that is set when it is given; 0: none */

@@ -47,8 +47,12 @@ static void queue_end(struct lwaftr_config *config, void *parent, void *entry, u
 
 static void port_end(struct lwaftr_config *config, void *parent, void *entry, uint64_t place)
 {
-	(void)config, (void)parent;
-	((struct lwaftr_port *)entry)->place = place;
+	struct lwaftr_port *port = entry;
+
+	(void)parent;
+	port->place = place;
+	if (port->next_hop.has_ip && memcmp(port->next_hop.ip, port->ip, sizeof(port->ip)) == 0)
+		lwaftr_config_mistake(config, place, "'next-hop': its ip is the own one");
 }
 
 static void next_hop_end(struct lwaftr_config *config, void *parent, void *entry, uint64_t place)
@@ -119,20 +123,20 @@ static void softwire_end(struct lwaftr_config *config, void *parent, void *entry
 #define AT(type, field) .offset = offsetof(struct type, field)
 
 static const struct config_node next_hop4[] = {
-	{ "ip", CONFIG_IPV4, AT(lwaftr_next_hop, ip), .present = offsetof(struct lwaftr_next_hop, has_ip) + 1 },
-	{ "mac", CONFIG_MAC, AT(lwaftr_next_hop, mac), .present = offsetof(struct lwaftr_next_hop, has_mac) + 1 },
+	{ "ip", CONFIG_IPV4, AT(lwaftr_next_hop, ip), .host = true, .present = offsetof(struct lwaftr_next_hop, has_ip) + 1 },
+	{ "mac", CONFIG_MAC, AT(lwaftr_next_hop, mac), .host = true, .present = offsetof(struct lwaftr_next_hop, has_mac) + 1 },
 	{ 0 }
 };
 
 static const struct config_node next_hop6[] = {
-	{ "ip", CONFIG_IPV6, AT(lwaftr_next_hop, ip), .present = offsetof(struct lwaftr_next_hop, has_ip) + 1 },
-	{ "mac", CONFIG_MAC, AT(lwaftr_next_hop, mac), .present = offsetof(struct lwaftr_next_hop, has_mac) + 1 },
+	{ "ip", CONFIG_IPV6, AT(lwaftr_next_hop, ip), .host = true, .present = offsetof(struct lwaftr_next_hop, has_ip) + 1 },
+	{ "mac", CONFIG_MAC, AT(lwaftr_next_hop, mac), .host = true, .present = offsetof(struct lwaftr_next_hop, has_mac) + 1 },
 	{ 0 }
 };
 
 #define PORT(address, next_hop_) { \
-	{ "ip", address, AT(lwaftr_port, ip), .mandatory = true }, \
-	{ "mac", CONFIG_MAC, AT(lwaftr_port, mac), .mandatory = true }, \
+	{ "ip", address, AT(lwaftr_port, ip), .mandatory = true, .host = true }, \
+	{ "mac", CONFIG_MAC, AT(lwaftr_port, mac), .mandatory = true, .host = true }, \
 	{ "vlan-tag", CONFIG_U16, AT(lwaftr_port, vlan), .max = VLAN_MOST_ID, .present = offsetof(struct lwaftr_port, has_vlan) + 1 }, \
 	{ "next-hop", CONFIG_BLOCK, AT(lwaftr_port, next_hop), .mandatory = true, .children = next_hop_, .end = next_hop_end }, \
 	{ 0 } }

@@ -256,9 +256,14 @@ static void read_rest(struct reader *r, const struct config_word *keyword)
 		recover(r);
 		return;
 	}
-	config_leaf(r->decoder, keyword, &value);
 	behind = r->at;
 	skip(r);
+	if (r->at < r->limit && *r->at == '{') {
+		mistake(r, behind, "'%s': a value or { is expected, not both", config_shown(keyword, shown));
+		open_block(r, keyword);
+		return;
+	}
+	config_leaf(r->decoder, keyword, &value);
 	if (r->at < r->limit && *r->at == ';') {
 		r->at++;
 		return;
@@ -285,6 +290,10 @@ static void read_statement(struct reader *r)
 		mistake(r, r->at, "{ without a keyword");
 		keyword.text = unknown;
 		open_block(r, &keyword);
+	} else if (*r->at == '#') {
+		mistake(r, r->at, "a keyword is expected, not '#': comments begin with //");
+		while (r->at < r->limit && *r->at != '\n')
+			r->at++;
 	} else if (!(kind(r, r->at) & FIRST)) {
 		mistake(r, r->at, "a keyword is expected, not %s", name(r, r->at, text));
 		recover(r);

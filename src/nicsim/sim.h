@@ -89,6 +89,7 @@ struct sim_queue {
 /* Faults that somebody asked for. */
 struct sim_faults {
 	bool transmit_hangs, vanished, link_down;
+	bool deaf;                      /* what is written to registers does nothing, but for tails */
 	uint32_t crc_errors;            /* of the next frames received */
 	uint64_t transmit_delay_ns, enable_delay_ns, disable_delay_ns, link_delay_ns;
 	uint64_t forbidden, forbidden_bytes;    /* memory that may not be touched */

@@ -60,6 +60,11 @@ static bool do_vanish(struct order *order)
 	return true;
 }
 
+static bool do_deaf(struct order *order)
+{
+	return is_on(order->word[2], &order->card->faults.deaf);
+}
+
 static bool do_crc(struct order *order)
 {
 	uint64_t n;
@@ -125,6 +130,7 @@ static const struct { const char *name, *rest, *help; bool needs_card; bool (*ac
 	{ "link", "CARD down|up", "the cable is pulled, plugged in", true, do_link },
 	{ "hang", "CARD on|off", "nothing is transmitted any more", true, do_hang },
 	{ "vanish", "CARD on|off", "all registers read as ones", true, do_vanish },
+	{ "deaf", "CARD on|off", "what is written to registers does nothing, but for tails", true, do_deaf },
 	{ "crc", "CARD N", "the next N frames arrive with a wrong FCS", true, do_crc },
 	{ "delay", "CARD transmit|enable|disable|link TIME", "frames leave, queues are enabled, disabled, the link comes up later", true, do_delay },
 	{ "forbid", "CARD ADDRESS BYTES", "physical memory that the card must not touch from now on", true, do_forbid },

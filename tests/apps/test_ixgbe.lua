@@ -281,7 +281,7 @@ function TestIxgbeRunning:testTheLinkGoesAndComes()
   card.nf(self.name, forward())
   card.tell("link 0 down")
   card.wait("the message", function() return card.said(self.name):find("the link of 0000:05:00.0 is down", 1, true) end)
-  lu.assertEquals(counts(self, "a", "link%-mbps") or 0, 0)
+  card.wait("the gauge", function() return (counts(self, "a", "link%-mbps") or 0) == 0 end)
   card.wait("drops", function() return (counts(self, "a", "link%-down") or 0) > 0 end)
   card.tell("link 0 up")
   card.wait("the link", function() return counts(self, "a", "link%-mbps") == 10000 end)
@@ -331,6 +331,22 @@ function TestIxgbeRunning:testACardThatVanishesStopsTheAppAlone()
   lu.assertEquals(children(pid)[1], worker)
   balanced(self)
   lu.assertEquals(select(2, nf("stop " .. self.name)), 0)
+end
+
+-- Not even a reset helps: the card keeps the packets that it has, and is cut off from memory before that is given back.
+function TestIxgbeRunning:testACardThatDoesNotObeyIsCutOff()
+  card.need_traps()
+  card.start("--wire generator --traffic rate=500")
+  card.nf(self.name, forward())
+  running()
+  card.tell("deaf 0 on")
+  nf("stop " .. self.name)
+  local said = card.said(self.name)
+  lu.assertStrContains(said, "app 'a': card 0000:05:00.0 does not obey a reset; the app stops, and the card keeps its packets")
+  lu.assertStrContains(said, "card 0000:05:00.0 does not obey a reset; bus mastering is switched off")
+  lu.assertStrContains(said, "were still in use after every app was gone")
+  lu.assertFalse(master("0000:05:00.0"))
+  for name in card.stop():gmatch("nicsim: violation ([%w-]+)") do lu.assertEquals(name, "bus-mastering-off") end
 end
 
 function TestIxgbeRunning:testWhatTheCardDropsIsCounted()

@@ -44,30 +44,41 @@ local function rounds_of(app)
   return rounds, last
 end
 
--- One card sends these frames to another, whose pools are apps: a table of name = parameters.
--- Gives the names of the frames that each of them got of one round, sorted.
-local function sort_out(class, pools, frames, options)
-  local apps, links = { ('tx = { "%s", pci = "06:00.0", wait_for_link = "5s" }, file = { "pcap.reader", file = "%s", rate = "700pps" }'):format(class,
-    write_rounds("in.pcap", frames)) }, { '"file -> tx"' }
+-- One card sends these frames to another, whose pools are apps: a table of name = parameters; for some seconds.
+-- Gives what each pool got, rounds by app, the last round that all have got to the end of, and what was said.
+local function send_rounds(class, pools, frames, options, seconds)
+  local apps, links = { ('tx = { "%s", pci = "06:00.0", wait_for_link = "5s" }, file = { "pcap.reader", file = "%s", rate = "%dpps" }'):format(class,
+    write_rounds("in.pcap", frames), 700 / seconds) }, { '"file -> tx"' }
   for name, parameters in pairs(pools) do
     apps[#apps + 1] = ('%s = { "%s", pci = "05:00.0", %s }, to_%s = { "pcap.writer", file = "%s/%s.pcap" }'):format(name, class, parameters,
       name, card.folder, name)
     links[#links + 1] = ('"%s -> to_%s"'):format(name, name)
   end
   local graph = card.graph(("return { apps = { %s }, links = { %s } }"):format(table.concat(apps, ", "), table.concat(links, ", ")))
-  local text, code = card.run("--strict --wire joined " .. (options or ""), graph, "--duration 1s")
+  local text, code = card.run("--strict --wire joined " .. (options or ""), graph, ("--duration %ds"):format(seconds))
   if card.mode == "" then
     lu.assertEquals(code, 0, text)
     lu.assertStrContains(text, "nicsim: no violation\n")
   end
   lu.assertStrContains(text, "it balances")
-  local all, whole, got = {}, ROUNDS, {}
+  local all, whole = {}, ROUNDS
   for name in pairs(pools) do
     local last
     all[name], last = rounds_of(name)
     whole = math.min(whole, last - 1)
   end
+  return all, whole, text
+end
+
+-- Gives the names of the frames that each pool got of one round, sorted. A machine that has much to do gets more time.
+local function sort_out(class, pools, frames, options)
+  local all, whole, text
+  for _, seconds in ipairs({ 1, 5, 20 }) do
+    all, whole, text = send_rounds(class, pools, frames, options, seconds)
+    if whole > 0 then break end
+  end
   lu.assertTrue(whole > 0, text)
+  local got = {}
   for name, rounds in pairs(all) do
     local list = rounds[whole] or {}
     table.sort(list)

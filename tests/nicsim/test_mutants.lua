@@ -38,7 +38,8 @@ local defects = {
   { "ixgbe_receive", "intel_write(registers, IXGBE_RECEIVE(RDT, q), 0);", "intel_write(registers, IXGBE_RECEIVE(RDT, q), 1);", "tail-before-enable" },
   { "ixgbe_receive", "\tintel_set(registers, IXGBE_RXCTRL, IXGBE_RXCTRL_RXEN);\n\tintel_clear(registers, IXGBE_SECRXCTRL, IXGBE_SECRXCTRL_RX_DIS);",
     "intel_clear(registers, IXGBE_SECRXCTRL, IXGBE_SECRXCTRL_RX_DIS);", "receive-off" },
-  { "ixgbe_transmit", "intel_set(registers, IXGBE_DMATXCTL, IXGBE_DMATXCTL_TE);", ";", "transmit-off" },
+  { "ixgbe_transmit", "intel_write(registers, IXGBE(TDWBAL, q), 0);", "intel_clear(registers, IXGBE_DMATXCTL, IXGBE_DMATXCTL_TE);",
+    "transmit-off" },
   { "ixgbe_transmit", "port->transmit_ring * (uint32_t)sizeof(struct intel_descriptor)", "port->transmit_ring * 8", "tail-" },
   { "ixgbe_transmit", "intel_write(registers, IXGBE(TDBAL, q), (uint32_t)iova);", "intel_write(registers, IXGBE(TDBAL, q), (uint32_t)iova + 64);",
     "ring-misaligned" },
@@ -76,7 +77,7 @@ local defects = {
   { "intel_offload", "(at->is_tcp ? TUCMD_TCP : 0)", "(at->is_tcp ? 0 : TUCMD_TCP)", "bad-offload", nil, SUMS, ",tcp" },
   { "intel_offload", "return bits | (sums ? TXSM : 0);", "return bits;", "lost", nil, SUMS },
   { "igb", "3u << 20 | 1u << 24 | 1u << 25 | 1u << 29", "3u << 20 | 1u << 24 | 1u << 29", "no-fcs" },
-  { "gigabit", "GIGABIT_TCTL_EN | GIGABIT_TCTL_PSP", "GIGABIT_TCTL_PSP", "transmit-off" },
+  { "igb", "intel_write(registers, IGB(TDWBAL, q), 0);", "intel_clear(registers, GIGABIT_TCTL, GIGABIT_TCTL_EN);", "transmit-off" },
   { "gigabit", "\t\tlock(port);", "\t\t;", "semaphore" },
 }
 

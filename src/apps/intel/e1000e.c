@@ -55,10 +55,16 @@ static int setup(struct intel_port *port)
 	gigabit_clear_counters(port);
 	gigabit_filters(port);
 	intel_write(registers, GIGABIT_MRQC, 0);
+	configure(port);
 	/* 7.1.5: extended descriptors. */
 	intel_write(registers, GIGABIT_RFCTL, GIGABIT_RFCTL_EXSTEN);
-	configure(port);
 	return 0;
+}
+
+/* The last thing that setup does. */
+static bool is_set_up(struct intel_port *port)
+{
+	return (intel_read(port->registers, GIGABIT_RFCTL) & GIGABIT_RFCTL_EXSTEN) != 0;
 }
 
 /* 7.2.10.2 "TCP/IP Data Descriptor Format": DTYP 0001b (bits 23:20), DCMD in bits 31:24: EOP, IFCS, RS, DEXT. */
@@ -149,6 +155,6 @@ const struct app_class intel_e1000e_class = {
 
 const struct intel_driver e1000e_driver = {
 	.class = &intel_e1000e_class, .status = GIGABIT_STATUS, .table = registers_table,
-	.reset = gigabit_reset, .setup = setup, .configure = configure, .bind = bind, .start = start, .stop = stop,
+	.reset = gigabit_reset, .setup = setup, .is_set_up = is_set_up, .configure = configure, .bind = bind, .start = start, .stop = stop,
 	.speed = gigabit_speed, .is_on = is_on, .is_off = is_off, .head = head, .count = gigabit_count, .spread = spread,
 };

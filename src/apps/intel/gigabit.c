@@ -38,6 +38,10 @@ int gigabit_reset(struct intel_port *port)
 	intel_pause(RESET_PAUSE_US);
 	if (!intel_wait(registers, GIGABIT_CTRL, GIGABIT_CTRL_RST, 0, RESET_US))
 		return nf_fail(ETIMEDOUT, "card %s: its reset does not end", port->pci);
+	/* 8.10, 8.12: both units are off then. A card that is not has not obeyed, and still reaches memory. */
+	if (!intel_wait(registers, GIGABIT_RCTL, GIGABIT_RCTL_RXEN, 0, RESET_US) ||
+		!intel_wait(registers, GIGABIT_TCTL, GIGABIT_TCTL_EN, 0, RESET_US))
+		return nf_fail(EIO, "card %s does not obey a reset", port->pci);
 	mask_interrupts(port);
 	/* A card without a valid EEPROM may never say that it has read it; it works with the values that it has. QEMU's 82576 is one. */
 	if (!intel_wait(registers, GIGABIT_EEC, GIGABIT_EEC_AUTO_RD, GIGABIT_EEC_AUTO_RD, EEPROM_US))

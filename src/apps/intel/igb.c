@@ -226,6 +226,12 @@ static bool is_off(struct intel_port *port)
 		(intel_read(port->registers, IGB(TXDCTL, port->number)) & IGB_TXDCTL_ENABLE) == 0;
 }
 
+/* The last thing that setup does. */
+static bool is_set_up(struct intel_port *port)
+{
+	return (intel_read(port->registers, GIGABIT_TCTL) & GIGABIT_TCTL_EN) != 0;
+}
+
 static uint32_t head(struct intel_port *port)
 {
 	return intel_read(port->registers, IGB(TDH, port->number));
@@ -253,6 +259,6 @@ const struct app_class intel_igb_class = {
 const struct intel_driver igb_driver = {
 	.class = &intel_igb_class, .status = GIGABIT_STATUS, .table = registers_table,
 	.rate_least = 1000000, .vlans = IGB_POOL_VLANS, .number = igb_pool_number,
-	.reset = gigabit_reset, .setup = setup, .configure = reconfigure, .bind = bind, .start = start, .stop = stop,
+	.reset = gigabit_reset, .setup = setup, .is_set_up = is_set_up, .configure = reconfigure, .bind = bind, .start = start, .stop = stop,
 	.speed = gigabit_speed, .is_on = is_on, .is_off = is_off, .head = head, .count = count, .spread = spread,
 };

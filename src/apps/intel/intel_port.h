@@ -66,7 +66,8 @@ struct intel_port {
 	uint32_t tries;                 /* to start, in vain, one after the other */
 	uint32_t looks;                 /* so far */
 	uint32_t seen_head, seen_clean; /* of the transmit ring, when it was looked at last, */
-	uint32_t still, hangs;          /* and how many looks ago they moved; resets of the queue one after the other */
+	uint32_t still, silent;         /* and how many looks ago the head, and the reports, moved; */
+	uint32_t hangs;                 /* resets of the queue one after the other */
 };
 
 struct intel_driver {
@@ -83,6 +84,8 @@ struct intel_driver {
 	int (*reset)(struct intel_port *port);
 	/* Set everything up but the queues; the card may send and receive afterwards. */
 	int (*setup)(struct intel_port *port);
+	/* Whether that was done to its end since the last reset: who began it may have died meanwhile, or be about it. */
+	bool (*is_set_up)(struct intel_port *port);
 	/* What may change while the card runs: filters, lengths, RSS, address. */
 	void (*configure)(struct intel_port *port);
 	/* Fill in the formats of descriptors and the places of tails. */

@@ -234,14 +234,16 @@ int intel_port_quiesce(const struct app *app, const char *key, int fd)
 {
 	struct pci_card *card = pci_card(((const struct intel_port *)app)->pci);
 	struct intel_port *port = handle(app, card);
+	int code;
 
 	(void)fd;
 	if (is_card_key(key) || port == NULL)
 		return 0;
 	port->driver->spread(port, port->number);
-	if (port->driver->stop(port) == 0)
+	code = port->driver->stop(port);
+	if (code == 0 && port->driver->is_set_up(port))
 		return 0;
-	log_error("app '%s': %s; the card is reset", app->name, nf_error());
+	log_error("app '%s': %s; the card is reset", app->name, code < 0 ? nf_error() : "the card is not set up, a worker died over that");
 	if (port->driver->reset(port) == 0 && port->driver->setup(port) == 0)
 		return 0;
 	log_error("app '%s': %s; bus mastering is switched off", app->name, nf_error());

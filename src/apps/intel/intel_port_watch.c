@@ -3,6 +3,7 @@
 
 #define LOOK_NS 100000000ULL            /* from look to look: link, counters, progress */
 #define HANG_NS 1000000000ULL           /* for so long the transmitter may stand still while descriptors wait */
+#define SILENT_NS 10000000000ULL        /* and so long nothing may be reported, while its head moves: 32 long frames at 1 Mb/s take 2.5 s */
 #define RETRY_NS 10000000ULL            /* a queue that did not start is tried again after this time, then after twice as long, ... */
 #define RETRY_MOST_NS 1000000000ULL
 #define HOLD_NS 1000000000ULL           /* packets wait so long for a queue that is to start; those that come later are dropped */
@@ -71,14 +72,33 @@ static void free_packets(struct intel_port *port, uint32_t reason)
 	intel_port_hold(port);
 }
 
-/* A card that does not obey is reset. */
-static void stop_or_reset(struct intel_port *port)
+/* Nothing more from this app. */
+static void give_up(struct intel_port *port)
+{
+	port->gone = true;
+	port->app.down = true;
+	port->mbps = 0;
+	port->app.counter[INTEL_LINK_MBPS] = 0;
+	port->runs = false;
+}
+
+/* A card that does not obey a reset may go on writing to the packets that it has, for ever: they stay its own, and are counted as held. */
+static void abandon(struct intel_port *port)
+{
+	log_error("app '%s': %s; the app stops, and the card keeps its packets", port->app.name, nf_error());
+	give_up(port);
+}
+
+/* Take the card's hands off the queue; a card that does not stop it is reset. fails: false: it still has the packets */
+static bool stop_or_reset(struct intel_port *port)
 {
 	if (port->driver->stop(port) == 0)
-		return;
+		return true;
 	log_error("app '%s': %s; the card is reset", port->app.name, nf_error());
-	if (reset_card(port) < 0)
-		log_error("app '%s': %s", port->app.name, nf_error());
+	if (reset_card(port) == 0)
+		return true;
+	abandon(port);
+	return false;
 }
 
 void intel_port_rest(struct intel_port *port, uint32_t reason)
@@ -89,7 +109,8 @@ void intel_port_rest(struct intel_port *port, uint32_t reason)
 		port->driver->spread(port, port->number);
 		if (reason != INTEL_HANG)
 			drain(port);
-		stop_or_reset(port);
+		if (!stop_or_reset(port))
+			return;
 	}
 	free_packets(port, reason);
 }
@@ -118,13 +139,15 @@ static uint64_t retry_ns(uint32_t tries)
 
 bool intel_port_begin(struct intel_port *port)
 {
-	if (!is_free(port)) {
+	/* Another instance is just resetting the card; if it dies over that, the supervisor sets the card up. */
+	if (!is_free(port) || !port->driver->is_set_up(port)) {
 		port->app.down = true;
 		return false;
 	}
 	if (port->driver->start(port) < 0) {
 		log_warn("app '%s': %s; it is tried again", port->app.name, nf_error());
-		stop_or_reset(port);
+		if (!stop_or_reset(port))
+			return false;
 		intel_receive_empty(&port->receive);
 		clock_update();
 		port->restart_at = clock_now() + retry_ns(port->tries++);
@@ -134,7 +157,7 @@ bool intel_port_begin(struct intel_port *port)
 	port->runs = true;
 	port->tries = 0;
 	port->app.down = false;
-	port->still = 0;
+	port->still = port->silent = 0;
 	return true;
 }
 
@@ -160,18 +183,21 @@ static void look_at_link(struct intel_port *port)
 static void end_hang(struct intel_port *port)
 {
 	port->hangs++;
-	log_warn("app '%s': queue %u of %s has not sent for a second, %u frames wait; %s is reset", port->app.name, port->queue,
+	log_warn("app '%s': queue %u of %s has not sent for a while, %u frames wait; %s is reset", port->app.name, port->queue,
 		port->pci, port->transmit.next - port->transmit.clean, port->hangs > HANGS_MOST ? "the card" : "the queue");
 	if (port->hangs > HANGS_MOST) {
 		port->hangs = 0;
-		if (reset_card(port) < 0)
-			log_error("app '%s': %s", port->app.name, nf_error());
+		if (reset_card(port) < 0) {
+			abandon(port);
+			return;
+		}
 		free_packets(port, INTEL_HANG);
 	} else {
 		port->app.counter[INTEL_QUEUE_RESETS]++;
 		intel_port_rest(port, INTEL_HANG);
 	}
-	intel_port_begin(port);
+	if (!port->gone)
+		intel_port_begin(port);
 }
 
 /* Looks are counted, not time: a worker that was stopped for a while must not take its card for one that hangs. */
@@ -180,16 +206,17 @@ static void look_at_progress(struct intel_port *port)
 	uint32_t head, clean = port->transmit.clean;
 
 	if (clean == port->transmit.next || port->mbps == 0) {
-		port->still = 0;
+		port->still = port->silent = 0;
 		return;
 	}
 	head = port->driver->head(port);
-	if (head != port->seen_head || clean != port->seen_clean) {
-		port->seen_head = head;
+	port->still = head != port->seen_head ? 0 : port->still + 1;
+	port->seen_head = head;
+	port->silent++;
+	if (clean != port->seen_clean) {
 		port->seen_clean = clean;
-		port->still = 0;
-		port->hangs = 0;
-	} else if (++port->still >= HANG_NS / LOOK_NS) {
+		port->still = port->silent = port->hangs = 0;
+	} else if (port->still >= HANG_NS / LOOK_NS || port->silent >= SILENT_NS / LOOK_NS) {
 		end_hang(port);
 	}
 }
@@ -198,22 +225,24 @@ static void look_at_progress(struct intel_port *port)
 static void vanish(struct intel_port *port)
 {
 	log_error("app '%s': card %s has vanished; the app stops", port->app.name, port->pci);
-	port->gone = true;
-	port->app.down = true;
-	port->mbps = 0;
-	port->app.counter[INTEL_LINK_MBPS] = 0;
 	free_packets(port, INTEL_GONE);
+	give_up(port);
 }
 
+/* What an empty slot counts is nothing. */
 static void count(struct intel_port *port)
 {
-	uint64_t *counter = port->app.counter;
-	uint64_t before = counter[INTEL_MISSED] + counter[INTEL_NO_DESCRIPTOR] + counter[INTEL_CRC_ERRORS] + counter[INTEL_LENGTH_ERRORS];
+	uint64_t *counter = port->app.counter, before[INTEL_LENGTH_ERRORS + 1];
 
+	memcpy(before, counter, sizeof(before));
 	port->driver->count(port);
-	port->app.lost_outside += counter[INTEL_MISSED] + counter[INTEL_NO_DESCRIPTOR] + counter[INTEL_CRC_ERRORS] +
-		counter[INTEL_LENGTH_ERRORS] - before;
+	if (is_gone(port))
+		memcpy(counter, before, sizeof(before));
+	for (uint32_t i = 0; i <= INTEL_LENGTH_ERRORS; i++)
+		port->app.lost_outside += counter[i] - before[i];
 }
+
+_Static_assert(INTEL_MISSED == 0 && INTEL_LENGTH_ERRORS == 3, "the counters of what the card lost are the first ones");
 
 /* Is the queue on? Another instance may have reset the card. */
 static void look_at_queue(struct intel_port *port)

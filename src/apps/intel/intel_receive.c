@@ -32,7 +32,7 @@ _Static_assert(offsetof(struct packet_meta, hash) == 8 && offsetof(struct packet
 	offsetof(struct packet_meta, port) == 18 && offsetof(struct packet_meta, flags) == 25, "set_meta knows the places");
 _Static_assert(STATUS_L4I << 4 == PACKET_CHECKSUM_VALID << 8, "set_meta knows the flag");
 
-/* A frame in several buffers, or longer than its buffer: none that the card was told to receive. */
+/* A frame in several buffers, longer than its buffer, or empty: none that the card was told to receive. */
 static __attribute__((noinline, cold)) void drop_odd(struct intel_receive *r, struct app *app, struct packet *p, uint32_t status)
 {
 	p->length = 0;
@@ -70,7 +70,8 @@ uint32_t intel_receive(struct intel_receive *r, struct app *app, struct packet *
 		p = *packet;
 		__builtin_prefetch(packet[PACKET_PREFETCH], 1);
 		length = (uint32_t)(high >> 32) & 0xffff;
-		if (__builtin_expect(!(status & STATUS_EOP) || length > room, 0)) {
+		/* An empty one, too: 0 - 1 is more than any room. */
+		if (__builtin_expect(!(status & STATUS_EOP) || length - 1 >= room, 0)) {
 			drop_odd(r, app, p, status);
 			room = r->skipping ? 0 : r->room;
 			continue;

@@ -70,6 +70,12 @@ static bool is_off(struct intel_port *port)
 		(intel_read(port->registers, IXGBE(TXDCTL, port->number)) & IXGBE_TXDCTL_ENABLE) == 0;
 }
 
+/* The last thing that setup does: see ixgbe_transmit_setup. */
+static bool is_set_up(struct intel_port *port)
+{
+	return (intel_read(port->registers, IXGBE_DMATXCTL) & IXGBE_DMATXCTL_TE) != 0;
+}
+
 static uint32_t head(struct intel_port *port)
 {
 	return intel_read(port->registers, IXGBE(TDH, port->number));
@@ -86,6 +92,7 @@ const struct app_class intel_ixgbe_class = {
 
 const struct intel_driver ixgbe_driver = {
 	.class = &intel_ixgbe_class, .status = IXGBE_STATUS, .table = registers,
-	.rate_least = 10000000, .vlans = INTEL_POOL_VLANS, .number = ixgbe_pool_number, .reset = ixgbe_reset, .setup = ixgbe_setup, .configure = ixgbe_configure, .bind = bind, .start = start, .stop = stop,
+	.rate_least = 10000000, .vlans = INTEL_POOL_VLANS, .number = ixgbe_pool_number,
+	.reset = ixgbe_reset, .setup = ixgbe_setup, .is_set_up = is_set_up, .configure = ixgbe_configure, .bind = bind, .start = start, .stop = stop,
 	.speed = ixgbe_link_speed, .is_on = is_on, .is_off = is_off, .head = head, .count = ixgbe_stats_count, .spread = ixgbe_receive_spread,
 };

@@ -47,6 +47,10 @@ int ixgbe_reset(struct intel_port *port)
 	intel_pause(RESET_PAUSE_US);
 	if (!intel_wait(registers, IXGBE_CTRL, IXGBE_CTRL_RST, 0, RESET_US))
 		return nf_fail(ETIMEDOUT, "card %s: its reset does not end", port->pci);
+	/* 8.2.3.8.5, 8.2.3.9.2: both units are off then. A card that is not has not obeyed, and still reaches memory. */
+	if (!intel_wait(registers, IXGBE_RXCTRL, IXGBE_RXCTRL_RXEN, 0, RESET_US) ||
+		!intel_wait(registers, IXGBE_DMATXCTL, IXGBE_DMATXCTL_TE, 0, RESET_US))
+		return nf_fail(EIO, "card %s does not obey a reset", port->pci);
 	mask_interrupts(port);
 	/* 4.6.3, step "wait for EEPROM auto read completion". */
 	if (!intel_wait(registers, eec(port), IXGBE_EEC_AUTO_RD, IXGBE_EEC_AUTO_RD, EEPROM_US))

@@ -31,7 +31,7 @@ void pause_ms(uint32_t ms)
 
 static void await(struct card *card, uint32_t at, uint32_t mask, uint32_t value, const char *what)
 {
-	for (uint32_t i = 0; i < 3000; i++) {
+	for (uint32_t i = 0; i < 20000; i++) {
 		if ((get(card, at) & mask) == value)
 			return;
 		pause_ms(1);

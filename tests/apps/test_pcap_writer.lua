@@ -1,16 +1,16 @@
--- pcap.writer: what is in the file, blocks, flush, rings, full disks, pipes, reload.
+-- pcap.writer: what is in the file, blocks, flush, full disks, pipes, reload; test_pcap_ring.lua has its rings of files.
 local lu = require("luaunit")
 local ffi = require("ffi")
 local nf = require("nf.core")
 local capture = require("support_capture")
 local support = require("support")
+local writer = require("support_writer")
 
 ffi.cdef([[
 int open(const char *path, int flags, ...);
 int close(int fd);
 int mkfifo(const char *path, unsigned mode);
 long read(int fd, void *bytes, size_t length);
-int usleep(unsigned us);
 struct limit { uint64_t now, most; };
 int setrlimit(int which, const struct limit *limit);
 int getrlimit(int which, struct limit *limit);
@@ -25,57 +25,13 @@ local FILE_SIZE, SIGXFSZ, NONBLOCK, NOCTTY = 1, 25, 2048, 256
 local IGNORE = ffi.cast("void (*)(int)", 1)
 local NEVER = 0xffffffffffffffffULL
 
-local folder = support.folder()
-local file = folder .. "/out.pcap"
+local folder, file, send, write_all, content = writer.folder, writer.file, writer.send, writer.write_all, writer.content
 
-local function writer(params, old)
-  params = params or {}
-  params.file = params.file or file
-  return support.app("pcap.writer", params, nil, nil, old)
-end
-
--- Give packets to a writer, as many as its link takes; the rest of the list is given next time. gives: how many
-local function send(app, packets, first)
-  local sent = 0
-  while packets[first + sent] and nf.link_room(app.input[0]) > 0 do
-    local p = support.packet(packets[first + sent].data)
-    p.meta.timestamp = packets[first + sent].time or 0
-    nf.link_send(app.input[0], p)
-    sent = sent + 1
-  end
-  return sent
-end
-
-local function write_all(app, packets)
-  local at = 1
-  for _ = 1, 200000 do
-    at = at + send(app, packets, at)
-    support.push(app)
-    if at > #packets and nf.link_waiting(app.input[0]) == 0 then break end
-    -- All blocks are with the house-keeping thread: it may need this processor.
-    if nf.link_room(app.input[0]) == 0 then ffi.C.usleep(100) end
-  end
-  lu.assertEquals(nf.link_waiting(app.input[0]), 0)
-end
-
-local function content(path) return capture.read(support.read(path or file)) end
-
-TestWriter = {}
-
-function TestWriter:setUp()
-  os.execute("rm -rf " .. folder .. "/*")
-  support.memory(3000, 200, 31)
-  nf.clock_set_real()
-end
-
-function TestWriter:tearDown()
-  lu.assertEquals(nf.memory_in_use(), 0ULL)
-  nf.clock_set_real()
-end
+TestWriter = { setUp = writer.set_up, tearDown = writer.tear_down }
 
 function TestWriter:testWritesWhatItGets()
   local packets = capture.packets(8000)           -- six blocks
-  local app = writer()
+  local app = writer.new()
   write_all(app, packets)
   lu.assertEquals(app.sent, 8000ULL)
   support.finish(app)
@@ -88,7 +44,7 @@ end
 function TestWriter:testWritesWithTheHousekeepingThread()
   local packets = capture.packets(8000)
   lu.assertEquals(nf.job_start(), 0)
-  local app = writer()
+  local app = writer.new()
   write_all(app, packets)
   support.finish(app)
   nf.job_stop()
@@ -100,14 +56,14 @@ function TestWriter:testFramesOfEverySize()
   for i, size in ipairs({ 0, 1, 11, 12, 13, 60, 63, 64, 65, 1514, 2047, 2048, 2049, 10240, 10241, 65549, 65664 }) do
     packets[i] = { data = (string.char(i)):rep(size), time = i }
   end
-  local app = writer()
+  local app = writer.new()
   write_all(app, packets)
   support.finish(app)
   lu.assertNil(capture.difference(content(), packets))
 end
 
 function TestWriter:testAFrameAtTheEndOfItsBuffer()
-  local app = writer()
+  local app = writer.new()
   local p = support.packet(("e"):rep(2048))
   lu.assertTrue(nf.packet_strip(p, 2000))
   nf.link_send(app.input[0], p)
@@ -117,7 +73,7 @@ function TestWriter:testAFrameAtTheEndOfItsBuffer()
 end
 
 function TestWriter:testARunWithoutPacketsIsACaptureWithoutPackets()
-  local app = writer()
+  local app = writer.new()
   support.finish(app)
   lu.assertEquals(#content(), 0)
   lu.assertEquals(#support.read(file), 24)
@@ -129,12 +85,12 @@ function TestWriter:testTheFileIsEmptiedWhenTheGraphStartsNotBefore()
   lu.assertEquals(support.read(file), "precious")
   nf.app_delete(app)
   -- A start that is given up leaves the file as it was.
-  app = writer()
+  app = writer.new()
   lu.assertEquals(support.read(file), "precious")
   app.class.abort(app)
   nf.app_delete(app)
   lu.assertEquals(support.read(file), "precious")
-  app = writer()
+  app = writer.new()
   support.tick(app)
   lu.assertEquals(#content(), 0)
   support.finish(app)
@@ -143,7 +99,7 @@ end
 function TestWriter:testTimestamps()
   nf.clock_set(1700000000000000005ULL)
   for timestamp, wanted in pairs({ packet = { 77ULL, 1700000000000000005ULL }, now = { 1700000000000000005ULL, 1700000000000000005ULL } }) do
-    local app = writer({ timestamp = timestamp })
+    local app = writer.new({ timestamp = timestamp })
     write_all(app, { { data = "a", time = 77 }, { data = "b", time = 0 } })
     support.finish(app)
     local written = content()
@@ -152,7 +108,7 @@ function TestWriter:testTimestamps()
 end
 
 function TestWriter:testSnaplenCutsAndKeepsTheLength()
-  local app = writer({ snaplen = 96 })
+  local app = writer.new({ snaplen = 96 })
   write_all(app, { { data = ("a"):rep(95) }, { data = ("b"):rep(96) }, { data = ("c"):rep(1500) } })
   support.finish(app)
   local written = content()
@@ -164,7 +120,7 @@ end
 function TestWriter:testVlanTagBesideTheFrameIsPutIntoIt()
   local addresses, rest = "\1\2\3\4\5\6\7\8\9\10\11\12", "\8\0" .. ("p"):rep(100)
   for snaplen, wanted in pairs({ [262144] = addresses .. "\129\0\32\5" .. rest, [14] = addresses .. "\129\0", [5] = "\1\2\3\4\5" }) do
-    local app = writer({ snaplen = snaplen })
+    local app = writer.new({ snaplen = snaplen })
     for _, data in ipairs({ addresses .. rest, addresses, addresses:sub(1, 11) }) do
       local p = support.packet(data)
       p.meta.flags, p.meta.vlan = nf.PACKET_VLAN, 0x2005
@@ -181,7 +137,7 @@ function TestWriter:testVlanTagBesideTheFrameIsPutIntoIt()
 end
 
 function TestWriter:testUnfinishedChecksumIsFinished()
-  local app = writer()
+  local app = writer.new()
   local p = support.packet(("\0"):rep(34) .. "\1\2\3\4\0\12" .. "\0\0" .. "data")
   p.meta.flags, p.meta.checksum_start, p.meta.checksum_offset = nf.PACKET_CHECKSUM_PARTIAL, 34, 6
   nf.link_send(app.input[0], p)
@@ -200,7 +156,7 @@ end
 
 function TestWriter:testNothingIsWrittenPerPacketButAfterAWhile()
   nf.clock_set(1000000000ULL)
-  local app = writer({ flush = "10ms" })
+  local app = writer.new({ flush = "10ms" })
   write_all(app, capture.packets(100, { size = 60 }))
   support.tick(app)
   lu.assertEquals(#content(), 0)
@@ -217,68 +173,11 @@ function TestWriter:testNothingIsWrittenPerPacketButAfterAWhile()
   lu.assertEquals(#content(), 101)
 end
 
-function TestWriter:testRingOfFiles()
-  local packets = capture.packets(100, { size = 984 })    -- 1,000 bytes each with its header
-  local app = writer({ files = 3, size = 10024 })
-  write_all(app, packets)
-  lu.assertEquals(support.counter(app, "files"), 10)
-  support.finish(app)
-  lu.assertNil(support.read(file))
-  local all = {}
-  for _, i in ipairs({ 2, 3, 1 }) do
-    local name = ("%s/out.%d.pcap"):format(folder, i)
-    lu.assertEquals(#support.read(name), 10024)
-    for _, p in ipairs(content(name)) do all[#all + 1] = p end
-  end
-  lu.assertNil(capture.difference(all, { unpack(packets, 71) }))
-end
-
-function TestWriter:testAFileOfARingMayHaveManyBlocks()
-  local packets = capture.packets(6000, { size = 1384 })  -- 1,400 bytes each with its header
-  local app = writer({ files = 2, size = "3M" })
-  write_all(app, packets)
-  support.finish(app)
-  local first, second = content(folder .. "/out.1.pcap"), content(folder .. "/out.2.pcap")
-  lu.assertEquals(#second, math.floor((3 * 1048576 - 24) / 1400))
-  lu.assertNil(capture.difference(first, { unpack(packets, 2 * #second + 1) }))
-end
-
-function TestWriter:testNamesOfARing()
-  os.execute("mkdir -p " .. folder .. "/a.b")
-  for path, wanted in pairs({ ["/a.b/ring"] = "/a.b/ring.2", ["/ring.tar.pcap"] = "/ring.tar.2.pcap" }) do
-    local app = writer({ file = folder .. path, files = 2, size = 1024 })
-    write_all(app, capture.packets(2, { size = 1400 }))
-    support.finish(app)
-    lu.assertEquals(#content(folder .. wanted), 1)
-  end
-end
-
-function TestWriter:testALongPacketMakesAFileOfItsOwn()
-  local app = writer({ files = 2, size = 1024 })
-  write_all(app, capture.packets(3, { size = 1400 }))
-  support.finish(app)
-  lu.assertEquals(#content(folder .. "/out.1.pcap"), 1)
-  lu.assertEquals(#content(folder .. "/out.2.pcap"), 1)
-end
-
-function TestWriter:testMistakesOfARing()
-  local app, messages = support.new("pcap.writer", { file = file, files = 3 })
-  lu.assertNil(app)
-  lu.assertEquals(messages, { "app 'x': key 'size': needed for a ring of 3 files, for example \"100M\"" })
-  app, messages = support.new("pcap.writer", { file = file, size = "1M" })
-  lu.assertNil(app)
-  lu.assertEquals(messages, { "app 'x': key 'size': is for a ring: give 'files', 2 or more, too" })
-  ffi.C.mkfifo(folder .. "/out.2.pcap", 384)
-  local ok, message = pcall(writer, { files = 2, size = 1024 })
-  lu.assertFalse(ok)
-  lu.assertStrContains(message, ("app 'x': %s: the files of a ring must be regular files"):format(file))
-end
-
 function TestWriter:testFilesThatCannotBeOpened()
-  local ok, message = pcall(writer, { file = folder .. "/none/out.pcap" })
+  local ok, message = pcall(writer.new, { file = folder .. "/none/out.pcap" })
   lu.assertFalse(ok)
   lu.assertStrContains(message, ("app 'x': cannot open %s/none/out.pcap for writing: No such file or directory"):format(folder))
-  ok, message = pcall(writer, { file = folder })
+  ok, message = pcall(writer.new, { file = folder })
   lu.assertFalse(ok)
   lu.assertStrContains(message, folder)
 end
@@ -290,7 +189,7 @@ function TestWriter:testATerminalIsRefused()
   end
   local name = ffi.string(ffi.C.ptsname(terminal))
   local ok, message
-  ok, message = pcall(writer, { file = name })
+  ok, message = pcall(writer.new, { file = name })
   ffi.C.close(terminal)
   lu.assertFalse(ok)
   lu.assertStrContains(message, ("app 'x': %s: a terminal cannot show a capture file"):format(name))
@@ -299,7 +198,7 @@ end
 function TestWriter:testADeviceThatIsFull()
   local app
   local output = support.stderr(function ()
-    app = writer({ file = "/dev/full" })
+    app = writer.new({ file = "/dev/full" })
     write_all(app, capture.packets(10))
   end)
   lu.assertEquals(output, "nf: error: app 'x': /dev/full: cannot be written: No space left on device; it ends at byte 0, " ..
@@ -316,7 +215,7 @@ function TestWriter:testAFullDiskLeavesAWholeCapture()
   limit.now, limit.most = 1500000, before.most
   local packets, app = capture.packets(3000, { size = 984 }), nil
   local output = support.stderr(function ()
-    app = writer()
+    app = writer.new()
     ffi.C.setrlimit(FILE_SIZE, limit)
     write_all(app, packets)
     ffi.C.setrlimit(FILE_SIZE, before)
@@ -348,7 +247,7 @@ function TestWriter:testAFullPipeHoldsPacketsBackAndLosesNone()
   local pipe, packets = folder .. "/pipe", capture.packets(8000)
   ffi.C.mkfifo(pipe, 384)
   local fd = ffi.C.open(pipe, NONBLOCK)
-  local app = writer({ file = pipe })
+  local app = writer.new({ file = pipe })
   local at, text = 1, {}
   for _ = 1, 100 do
     at = at + send(app, packets, at)
@@ -380,7 +279,7 @@ function TestWriter:testAPipeThatNobodyReadsDoesNotHoldUpTheEnd()
   local pipe = folder .. "/pipe"
   ffi.C.mkfifo(pipe, 384)
   local packets = capture.packets(200, { size = 984 })
-  local app = writer({ file = pipe })
+  local app = writer.new({ file = pipe })
   write_all(app, packets)
   app.class.stop(app)
   local fd = ffi.C.open(pipe, NONBLOCK)
@@ -393,9 +292,9 @@ end
 
 function TestWriter:testReloadOfTheSameFileGoesOnBehindIt()
   local packets = capture.packets(300)
-  local old = writer()
+  local old = writer.new()
   write_all(old, { unpack(packets, 1, 200) })
-  local app = writer({ flush = "5ms" }, old)
+  local app = writer.new({ flush = "5ms" }, old)
   support.finish(old)
   write_all(app, { unpack(packets, 201) })
   support.finish(app)
@@ -404,9 +303,9 @@ end
 
 function TestWriter:testReloadWithAnotherFileFinishesTheFirst()
   local packets = capture.packets(300)
-  local old = writer()
+  local old = writer.new()
   write_all(old, packets)
-  local app = writer({ file = folder .. "/second.pcap" }, old)
+  local app = writer.new({ file = folder .. "/second.pcap" }, old)
   support.finish(old)
   lu.assertNil(capture.difference(content(), packets))
   write_all(app, { packets[7] })
@@ -416,44 +315,18 @@ end
 
 function TestWriter:testAnAppOfAnotherNameTakesTheFileAnew()
   local packets = capture.packets(300)
-  local old = writer()
+  local old = writer.new()
   write_all(old, packets)
-  local app = writer()                     -- committed before the old one stops
+  local app = writer.new()                     -- committed before the old one stops
   support.finish(old)
   write_all(app, { packets[7] })
   support.finish(app)
   lu.assertNil(capture.difference(content(), { packets[7] }))
 end
 
--- A writer whose files stay open behind it, as the supervisor keeps them: gives the instance, and how to go on with another.
-local function kept_writer(params)
-  local resources, errors = ffi.new("struct resources"), ffi.new("struct errors")
-  local checked = support.new("pcap.writer", params)
-  resources.errors, resources.app = errors, checked
-  checked.class.resources(checked, resources)
-  local function next_writer()
-    local app = support.new("pcap.writer", params)
-    nf.resource_serve_here(resources)
-    lu.assertEquals(app.class.prepare(app, nil), 0)
-    nf.resource_serve_here(nil)
-    app.class.commit(app, nil)
-    return app
-  end
-  return next_writer, function()
-    nf.resources_fini(resources, false)
-    nf.app_delete(checked)
-  end
-end
-
--- As a worker that is killed leaves it: nothing is written any more.
-local function die(app)
-  app.class.retire(app)
-  nf.app_delete(app)
-end
-
 function TestWriter:testASuccessorGoesOnBehindTheLastWholeBlock()
   local packets = capture.packets(900)
-  local next_writer, close = kept_writer({ file = file, flush = "1ms" })
+  local next_writer, close = writer.kept({ file = file, flush = "1ms" })
   local app, kept = next_writer(), {}
   for part = 0, 2 do
     write_all(app, { unpack(packets, part * 300 + 1, part * 300 + 200) })
@@ -461,7 +334,7 @@ function TestWriter:testASuccessorGoesOnBehindTheLastWholeBlock()
     support.tick(app)                                     -- these are in the file
     write_all(app, { unpack(packets, part * 300 + 201, part * 300 + 300) })     -- these are not
     for i = 1, 200 do kept[#kept + 1] = packets[part * 300 + i] end
-    die(app)
+    writer.die(app)
     local out = assert(io.open(file, "ab"))               -- it died in the middle of a record
     out:write(capture.pcap({ packets[7] }):sub(25, 60))
     out:close()
@@ -479,30 +352,6 @@ function TestWriter:testASuccessorGoesOnBehindTheLastWholeBlock()
   support.finish(app)
   lu.assertNil(capture.difference(content(), { packets[2] }))
   close()
-end
-
-function TestWriter:testASuccessorGoesOnWithTheRing()
-  local packets = capture.packets(100, { size = 500 })
-  local next_writer, close = kept_writer({ file = file, files = 3, size = 5000, flush = "1ms" })
-  local app, at = next_writer(), 1
-  -- Nine packets for each file: whichever is present when the worker dies, the next one goes on in it.
-  for _, count in ipairs({ 4, 7, 13, 20, 9, 30 }) do
-    write_all(app, { unpack(packets, at, at + count - 1) })
-    at = at + count
-    nf.clock_set(nf.clock_now() + 10000000ULL)
-    support.tick(app)
-    die(app)
-    app = next_writer()
-  end
-  support.tick(app)
-  support.finish(app)
-  close()
-  local expected = { {}, {}, {} }
-  for i = 1, at - 1 do
-    local number = math.floor((i - 1) / 9)
-    if number > math.floor((at - 2) / 9) - 3 then table.insert(expected[number % 3 + 1], packets[i]) end
-  end
-  for n = 1, 3 do lu.assertNil(capture.difference(content(("%s/out.%d.pcap"):format(folder, n)), expected[n])) end
 end
 
 os.exit(lu.LuaUnit.run())

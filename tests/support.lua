@@ -273,6 +273,13 @@ function support.alive(pid)
   return status ~= nil and not status:find(") Z", 1, true)
 end
 
+-- Do all workers of an instance run? Its first statistics are there before they do.
+function support.is_running(name)
+  local text, code = support.run(("'%s' stats --interval 0 %s"):format(support.nf, name))
+  local _, workers = text:gsub("\nworker %d+: process", "")
+  return code == 0 and workers > 0 and select(2, text:gsub("\nworker %d+: process [1-9]%d*, running", "")) == workers
+end
+
 -- Start a command in the background, its output into a file; gives its process.
 function support.background(command, path)
   return tonumber((support.run(("{ %s; } >%s 2>&1 & echo $!"):format("exec " .. command, path))))

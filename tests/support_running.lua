@@ -32,9 +32,7 @@ function M.new(what)
     pid = self.background(("'%s' run --name %s %s %s"):format(support.nf, self.name, options or "", self.file(text)), "output")
     support.wait("nf", function()
       assert(support.alive(pid), self.output())
-      local stats, code = self.nf("stats --interval 0 " .. self.name)
-      local _, workers = stats:gsub("worker %d+: process", "")
-      return code == 0 and workers > 0 and select(2, stats:gsub("worker %d+: process [1-9]%d*, running", "")) == workers
+      return support.is_running(self.name)
     end)
   end
 

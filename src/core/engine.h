@@ -29,6 +29,11 @@ void engine_restore(struct engine *engine);
 /* Prepare the step from the present graph to `worker` (which must live as long as it runs). House-keeping thread.
  *   gives: 0 and a plan; fails: -errno with nf_error(), nothing changed, everything prepared was aborted */
 int engine_plan(struct engine *engine, const struct graph_worker *worker, struct engine_plan **plan) __attribute__((warn_unused_result));
+/* From here to engine_let_go, the preparation of a reload and its commit, the engine does not come to its end by itself, whatever
+ * its graph comes to: the new one may have something to do. House-keeping thread.
+ *   fails: -ECANCELED with nf_error(): it has ended, or is about to */
+int engine_hold(struct engine *engine) __attribute__((warn_unused_result));
+void engine_let_go(struct engine *engine);
 /* Commit a plan: at once when the engine does not run, else the packet thread does it before its next breath and this call
  * returns afterwards, when the new apps have settled. Cannot fail. Then free what was replaced with engine_retire. */
 void engine_commit(struct engine *engine, struct engine_plan *plan);

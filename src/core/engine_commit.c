@@ -304,6 +304,24 @@ static void commit_and_wait(struct engine *engine, struct engine_plan *plan)
 	}
 }
 
+/* Each side writes its flag and then looks at the other's, so that one of the two sees the other at least. */
+int engine_hold(struct engine *engine)
+{
+	enum engine_state state;
+
+	__atomic_store_n(&engine->held, true, __ATOMIC_SEQ_CST);
+	state = engine_state(engine);
+	if (!__atomic_load_n(&engine->ends, __ATOMIC_SEQ_CST) && (state == ENGINE_NEW || state == ENGINE_RUNNING))
+		return 0;
+	engine_let_go(engine);
+	return nf_fail(ECANCELED, "the graph has ended");
+}
+
+void engine_let_go(struct engine *engine)
+{
+	__atomic_store_n(&engine->held, false, __ATOMIC_SEQ_CST);
+}
+
 void engine_commit(struct engine *engine, struct engine_plan *plan)
 {
 	commit_and_wait(engine, plan);

@@ -204,6 +204,20 @@ static void wait_ns(struct engine *engine, uint64_t ns)
 	}
 }
 
+/* Everything has come to its end; gives whether the engine ends, too. A reload that is prepared brings another graph, and the worker
+ * that feeds this one may have changed over already. */
+static bool ends(struct engine *engine)
+{
+	if (engine_state(engine) != ENGINE_RUNNING)
+		return true;
+	__atomic_store_n(&engine->ends, true, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&engine->held, __ATOMIC_SEQ_CST))
+		return true;
+	__atomic_store_n(&engine->ends, false, __ATOMIC_SEQ_CST);
+	sleep_ns(engine, LONGEST_SLEEP_NS);
+	return false;
+}
+
 /* The virtual clock goes on to the next deadline. */
 static bool advance(struct engine *engine, uint64_t wake, bool over)
 {
@@ -214,7 +228,7 @@ static bool advance(struct engine *engine, uint64_t wake, bool over)
 		return true;
 	}
 	if (over)
-		return false;
+		return !ends(engine);
 	/* An input from outside in a run on virtual time: its packets come when they come. */
 	sleep_ns(engine, LONGEST_SLEEP_NS);
 	clock_set(clock_now() + LONGEST_SLEEP_NS);
@@ -259,7 +273,7 @@ bool engine_rest(struct engine *engine)
 	if (clock_virtual)
 		return advance(engine, wake, over);
 	if (wake == CLOCK_NEVER && over)
-		return false;
+		return !ends(engine);
 	if (engine->idle == ENGINE_BUSY)
 		return true;
 	now = clock_now();

@@ -59,6 +59,7 @@ struct engine {
 	int state;                              /* enum engine_state */
 	volatile int stops;                     /* how often engine_stop was called */
 	struct engine_plan *pending;            /* to be committed before the next breath; atomic */
+	bool held, ends;                        /* a reload is prepared; the packet thread has seen that all is over: atomic */
 	sem_t committed;
 	struct engine_probe_change *probe_change;       /* to be made before the next breath; atomic */
 	sem_t probed;

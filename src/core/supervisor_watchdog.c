@@ -2,7 +2,8 @@
  *
  * A worker's packet thread counts its breaths in the statistics, ten a second when it waits. Looks are counted, not time: a
  * supervisor that was stopped together with its workers must not find them dead. A thread that is ready to run and gets no
- * processor does not hang: the machine has too much to do, and ending the worker would make it more.
+ * processor does not hang: the machine has too much to do, and ending the worker would make it more. Nor does one that waits for
+ * a page of its program to come from a disk.
  * source: proc(5), /proc/PID/task/TID/stat */
 #include "core/supervisor_state.h"
 
@@ -24,28 +25,31 @@ struct activity {
 	uint64_t ticks;                 /* processor time that it has had */
 };
 
-/* Read a thread's state and times, which come behind its name in brackets. */
-static bool read_thread(const char *path, struct activity *activity)
+/* Is this a packet thread? Read its state and times, which come behind its name in brackets. */
+static bool read_packet_thread(const char *path, struct activity *activity)
 {
 	unsigned long long user, system;
-	char text[1024];
+	char text[1024], *name, *at;
 	FILE *file = fopen(path, "re");
 	size_t length;
-	char *at;
 
 	if (file == NULL)
 		return false;
 	length = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
 	text[length] = '\0';
+	name = strchr(text, '(');
 	at = strrchr(text, ')');
-	if (at == NULL || sscanf(at + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &activity->state, &user, &system) != 3)
+	if (name == NULL || at == NULL || (size_t)(at - name - 1) != strlen(worker_thread) ||
+		strncmp(name + 1, worker_thread, strlen(worker_thread)) != 0)
+		return false;
+	if (sscanf(at + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &activity->state, &user, &system) != 3)
 		return false;
 	activity->ticks = user + system;
 	return true;
 }
 
-/* The packet thread is the one beside the first. */
+/* What the packet thread of a process does; it has threads that wait for something to do, too. */
 static struct activity activity_of(pid_t pid)
 {
 	struct activity activity = { .state = '?' };
@@ -58,10 +62,8 @@ static struct activity activity_of(pid_t pid)
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		int tid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
 
-		if (tid == 0 || tid == pid)
-			continue;
 		snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, tid);
-		if (read_thread(path, &activity))
+		if (tid != 0 && read_packet_thread(path, &activity))
 			break;
 	}
 	if (dir != NULL)
@@ -94,6 +96,7 @@ static bool hangs(struct supervisor *s, uint32_t number)
 	const uint64_t look_ticks = LOOK_NS * (uint64_t)sysconf(_SC_CLK_TCK) / 1000000000;
 	struct child *child = &s->child[number];
 	struct activity activity;
+	bool wants;
 	uint64_t had;
 
 	if (is_breathing(s, number)) {
@@ -103,7 +106,8 @@ static bool hangs(struct supervisor *s, uint32_t number)
 	activity = activity_of(child->pid);
 	had = activity.ticks - child->ticks;
 	child->ticks = activity.ticks;
-	if (child->breathless > 0 && activity.state == 'R' && had < look_ticks / STARVED_SHARE && child->starved < STARVED_MOST) {
+	wants = activity.state == 'R' || activity.state == 'D';
+	if (child->breathless > 0 && wants && had < look_ticks / STARVED_SHARE && child->starved < STARVED_MOST) {
 		child->starved++;
 		return false;
 	}
@@ -111,7 +115,7 @@ static bool hangs(struct supervisor *s, uint32_t number)
 		return false;
 	log_error("worker '%s' has not breathed for a second; it is ended%s", s->graph->worker[number].name,
 		child->starved > 0 ? " (nor did it get a processor)" : activity.state == 'R' ? " (it ran all the time)" :
-		activity.state == 'T' ? " (it was stopped)" : "");
+		activity.state == 'T' ? " (it was stopped)" : activity.state == 'S' ? " (it was blocked)" : "");
 	child->breathless = child->starved = 0;
 	return true;
 }

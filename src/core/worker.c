@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+const char worker_thread[] = "nf-packets";
+
 static struct engine *volatile running; /* what worker_stop stops */
 static volatile int stop_requests;
 
@@ -65,6 +67,7 @@ static void *run_packets(void *context)
 	struct worker *w = context;
 
 	pin(w->cpu);
+	prctl(PR_SET_NAME, worker_thread);
 	prctl(PR_SET_TIMERSLACK, 1);    /* a sleep of 5 us is to be one of 5 us, not of 55 */
 	sem_post(&w->settled);
 	while (sem_wait(&w->go) != 0)

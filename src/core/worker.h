@@ -19,6 +19,9 @@
  *      STUCK ------------------------>                                               a Lua app's call of C does not come back
  */
 
+/* What the packet thread is called, to those who look for it from outside. */
+extern const char worker_thread[];
+
 /* Lua apps that have ended a worker, since they did not come back: its successor does not run them. */
 enum { WORKER_STUCKS = 8, WORKER_APP = 64 };
 struct worker_stuck {

@@ -60,6 +60,9 @@ static int prepare(struct worker *w, int *fds, int count)
 {
 	int code;
 
+	if (engine_hold(w->engine) < 0)
+		return nf_fail(ECANCELED, "the graph of worker '%s' has ended, and a reload changes all workers or none; start nf anew",
+			w->graph->worker[w->number].name);
 	if (count < FD_SEGMENTS)
 		return nf_fail(EPROTO, "a reload came without its files");
 	code = read_graph(w, fds[FD_VALUE]);
@@ -85,6 +88,7 @@ void worker_forget(struct worker *w)
 		memory_segment_remove(w->order.segment[--w->attached].number);
 	stats_close(w->stats);
 	graph_free(w->next);
+	engine_let_go(w->engine);
 	w->plan = NULL;
 	w->stats = NULL;
 	w->next = NULL;
@@ -93,6 +97,7 @@ void worker_forget(struct worker *w)
 static void commit(struct worker *w)
 {
 	engine_commit(w->engine, w->plan);
+	engine_let_go(w->engine);
 	w->report->receipt = engine_receipt(w->plan);
 	worker_send(w, WORKER_COMMITTED);
 	engine_retire(w->engine, w->plan);

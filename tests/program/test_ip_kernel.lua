@@ -65,7 +65,7 @@ local function start()
   local running = background(("%s run --name %s %s/graph.lua"):format(support.nf, name, folder))
   wait("nf", function ()
     assert(alive(running.pid), support.read(running.path))
-    return (support.run(support.nf .. " ps")):find(name, 1, true)
+    return support.is_running(name)
   end)
   for namespace, n in pairs({ [a] = 1, [b] = 2 }) do
     netdev.within(namespace, ("ip addr add 10.%d.0.2/24 dev port && ip addr add fd0%d::2/64 dev port nodad"):format(n, n))

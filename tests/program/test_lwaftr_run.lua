@@ -87,7 +87,7 @@ local function start(conf, ports)
     conf, ports), path) }
   wait("nf", function ()
     assert(alive(running.pid), support.read(path))
-    return (support.run(support.nf .. " ps")):find(name, 1, true)
+    return support.is_running(name)
   end)
 end
 

@@ -40,7 +40,7 @@ local function start(config, options)
   running = background(("%s run --name %s %s %s"):format(support.nf, name, options or "", path))
   wait("nf", function ()
     assert(alive(running.pid), support.read(running.path))
-    return (support.run(support.nf .. " ps")):find(name, 1, true)
+    return support.is_running(name)
   end)
 end
 
@@ -52,7 +52,7 @@ local function address()
 end
 
 local function pings(from, to)
-  local _, code = support.run(("ip netns exec %s ping -q -c 2 -i 0.1 -w 5 %s"):format(from, to))
+  local _, code = support.run(("ip netns exec %s ping -q -c 2 -i 0.1 -w 30 %s"):format(from, to))
   return code == 0
 end
 

@@ -38,7 +38,7 @@ local function start(path, options)
   running = background(("%s run --name %s %s %s"):format(support.nf, name, options or "", path))
   wait("nf", function ()
     assert(alive(running.pid), support.read(running.path))
-    return (nf("stats --interval 0 " .. name)):find(", running; ", 1, true)
+    return support.is_running(name)
   end)
 end
 
@@ -64,7 +64,7 @@ local function pair(namespace, interface, address, options)
 end
 
 local function pings(from, to)
-  local _, code = support.run(("ip netns exec %s ping -q -c 2 -i 0.1 -w 5 %s"):format(from, to))
+  local _, code = support.run(("ip netns exec %s ping -q -c 2 -i 0.1 -w 30 %s"):format(from, to))
   return code == 0
 end
 

@@ -222,6 +222,26 @@ function TestEngine:testItEndsByItselfWhenAllInputsHaveEnded()
   end
 end
 
+-- While a reload is prepared it waits for what that brings: here, for the end of its time.
+function TestEngine:testItDoesNotEndByItselfWhileItIsHeld()
+  for idle = 0, 2 do
+    local engine, graph = prepared(flow("test.honest", 10))
+    nf.engine_set_idle(engine, idle)
+    nf.engine_set_duration(engine, 50000000)
+    lu.assertEquals(nf.engine_hold(engine), 0)
+    nf.clock_update()
+    local before = nf.clock_now()
+    lu.assertEquals(nf.engine_run(engine), 0)
+    lu.assertTrue(nf.clock_now() - before >= 50000000ULL)
+    nf.engine_let_go(engine)
+    lu.assertEquals(nf.engine_hold(engine), -125)         -- ECANCELED: too late
+    lu.assertEquals(ffi.string(nf.nf_error()), "the graph has ended")
+    nf.engine_free(engine)
+    nf.graph_free(graph)
+  end
+  lu.assertEquals(nf.memory_in_use(), 0ULL)
+end
+
 function TestEngine:testAStopDrainsTheLinks()
   local engine, graph = prepared(flow("test.honest", 1000000))
   nf.engine_breathe(engine)

@@ -3,9 +3,9 @@
 --     nf lua tests/run.lua NF [FILE|FOLDER ...]         default: all of tests/
 --
 -- A test file is tests/*/test_*.lua and ends with os.exit(luaunit.LuaUnit.run()). A file that dies counts as one failure.
--- NF_TEST_JOBS files run at a time (default: three for two processors, since many wait), each at most NF_TEST_SECONDS (default 600), with a TMPDIR
--- of its own that is removed afterwards. Each is a session of its own: what it has left running in the background, as it failed or
--- was ended, is named and ended with it.
+-- NF_TEST_JOBS files run at a time (default: three for two processors, since many wait), each at most NF_TEST_SECONDS (default 600), with
+-- a TMPDIR of its own that is removed afterwards. Those that take long begin first, so that nothing waits for them in the end. Each is
+-- a session of its own: what it has left running in the background, as it failed or was ended, is named and ended with it.
 local nf = arg[1]
 local places = {}
 for i = 2, #arg do places[#places + 1] = arg[i] end
@@ -21,6 +21,21 @@ end
 
 local files = {}
 for line in io.popen("find " .. table.concat(places, " ") .. " -name 'test_*.lua' | sort"):lines() do files[#files + 1] = line end
+
+-- Files that take longer than ten seconds somewhere, the longest first; the rest follows in the order of the names.
+local long = {}
+for i, name in ipairs({ "qemu/test_cards", "program/test_reload", "program/test_xdp", "unit/test_lwaftr_config", "fuzz/test_fuzz",
+  "program/test_workers", "program/test_namespaces", "program/test_lwaftr_semantics", "graph/test_random", "apps/test_ixgbe_pools",
+  "nicsim/test_mutants", "qemu/test_kernel", "program/test_soak", "apps/test_intel_offload", "program/test_sandbox", "program/test_run",
+  "apps/test_ixgbe", "nicsim/test_nicsim", "program/test_bench", "apps/test_intel_reload", "program/test_reload_reading",
+  "program/test_docs", "program/test_metrics", "program/test_capture", "program/test_trace", "unit/test_filter_equal", "program/test_check",
+  "program/test_firewall", "apps/test_filter_pcap", "apps/test_igb", "unit/test_value", "program/test_lwaftr_softwire" }) do
+  long["tests/" .. name .. ".lua"] = i
+end
+table.sort(files, function(a, b)
+  local first, second = long[a] or math.huge, long[b] or math.huge
+  return first < second or (first == second and a < b)
+end)
 
 local limit = tonumber(os.getenv("NF_TEST_SECONDS")) or 600
 local jobs = tonumber(os.getenv("NF_TEST_JOBS")) or math.ceil((tonumber(ask("nproc")) or 1) * 1.5)
@@ -70,6 +85,14 @@ local function clean_up(session)
   end
 end
 
+-- How much the machine has to do, so that a failure of a test can be told from one of the machine.
+local function machine()
+  local file = io.open("/proc/loadavg")
+  local text = file and file:read("*l"):match("^%S+ %S+ %S+") or "unknown"
+  if file then file:close() end
+  return ("load average %s on %s processors"):format(text, ask("nproc") or "?")
+end
+
 -- Count what a test file that has ended said.
 local function finish(file, text, code, tenths)
   local ok, bad, skip = 0, 0, 0
@@ -97,7 +120,10 @@ local function finish(file, text, code, tenths)
   print(("%-48s %4d passed%s%s %6.1f s"):format(file, ok, bad > 0 and (" %d FAILED"):format(bad) or "",
     skip > 0 and (" %d skipped"):format(skip) or "", tenths / 10))
   for _, line in ipairs(skips) do print("  skip: " .. line) end
-  if bad > 0 then for _, line in ipairs(trouble) do print("  " .. line) end end
+  if bad > 0 then
+    for _, line in ipairs(trouble) do print("  " .. line) end
+    print(("  failed after %.1f s; %s"):format(tenths / 10, machine()))
+  end
   io.stdout:flush()
   os.remove(text)
   passed, failed, skipped = passed + ok, failed + bad, skipped + skip
@@ -110,7 +136,7 @@ list:close()
 local shell = assert(io.open(folder .. "/script", "w"))
 shell:write(script)
 shell:close()
-local ended = 0
+local ended, began = 0, os.time()
 local pipe = io.popen(("xargs -d '\\n' -n 2 -P %d sh -c 'sh %s/script \"$@\" %s' sh < %s/list"):format(jobs, folder, folder, folder))
 for line in pipe:lines() do
   local number, code, tenths = line:match("^(%d+) (%d+) (%d+)$")
@@ -124,5 +150,6 @@ if ended < #files then
   failed = failed + #files - ended
 end
 os.execute("rm -rf '" .. folder .. "'")
+print(("%d s; %s"):format(os.time() - began, machine()))
 print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
 os.exit(failed == 0 and passed > 0 and 0 or 1)

@@ -257,12 +257,15 @@ function support.reason(app, name)
   return tonumber(app.reason[numbered(app.class.reasons, name)])
 end
 
--- Wait until `done` gives something true, at most half a minute; gives it. Fails with `what`, and what the file `path` says.
+-- Wait until `done` gives something true, a minute and a thousand looks at least; gives it. Fails with `what`, and what the file `path`
+-- says. The first looks follow each other sooner: most of what is waited for is there at once.
 function support.wait(what, done, path)
-  for _ = 1, 1500 do
+  local looks, until_ns = 0, nf.clock_system_ns() + 60000000000ULL
+  while looks < 1000 or nf.clock_system_ns() < until_ns do
     local value = done()
     if value then return value end
-    ffi.C.usleep(20000)
+    looks = looks + 1
+    ffi.C.usleep(math.min(looks, 20) * 1000)
   end
   error("waited in vain for " .. what .. "\n" .. (path and support.read(path) or ""), 2)
 end

@@ -34,7 +34,7 @@ function card.name(what) return ("nic-%s-%d"):format(what, ffi.C.getpid()) end
 
 -- Run a graph on cards until the traffic is through; gives the output and the exit code.
 function card.run(options, graph, more)
-  return support.run(("timeout 60 '%s' nicsim %s -- '%s' run --name %s %s '%s'"):format(support.nf, mode .. options, support.nf, card.name("run"),
+  return support.run(("timeout 200 '%s' nicsim %s -- '%s' run --name %s %s '%s'"):format(support.nf, mode .. options, support.nf, card.name("run"),
     more or "--duration 20s", graph))
 end
 
@@ -97,13 +97,6 @@ function card.peek(number, offset)
   return tonumber(text:match("0x%x+%s*$") or text:match("(0x%x+)%D*$"))
 end
 
-function card.wait(what, condition)
-  for _ = 1, 600 do
-    local result = condition()
-    if result then return result end
-    ffi.C.usleep(10000)
-  end
-  error("waited in vain for " .. what, 2)
-end
+card.wait = support.wait
 
 return card

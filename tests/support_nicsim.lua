@@ -26,7 +26,7 @@ end
 
 -- Run a driver with cards; gives the output and the exit code.
 function nicsim.run(options, driver, arguments)
-  return support.run(("timeout 60 '%s' nicsim %s -- %s %s"):format(support.nf, options, driver, arguments))
+  return support.run(("timeout 200 '%s' nicsim %s -- %s %s"):format(support.nf, options, driver, arguments))
 end
 
 nicsim.MAC = "\2\0\0\x5a\0\0"

@@ -296,7 +296,7 @@ function TestHop:testRunEnds()
       mac = "02:00:00:00:00:01", ip = "10.0.0.1", next_hop = "10.0.0.254", announce = false } },
     links = { "input -> arp.wire", "arp.wire -> output", "arp.inside -> arp.inside" } }]])
   for _, clock in ipairs({ "", "--clock virtual" }) do
-    local output, code = support.run(("timeout 20 %s run --name test-arp-%s %s %s/graph.lua"):format(support.nf, folder:match("%d+$"),
+    local output, code = support.run(("timeout 200 %s run --name test-arp-%s %s %s/graph.lua"):format(support.nf, folder:match("%d+$"),
       clock, folder))
     lu.assertEquals(code, 0, output)
     lu.assertStrContains(output, "it balances")

@@ -5,20 +5,20 @@ local support = require("support")
 TestEvery = {}
 
 function TestEvery:testTheGraphOfTheExampleRuns()
-  local text, code = support.run("timeout 60 " .. support.nf .. " run --single-process examples/every_graph.lua")
+  local text, code = support.run("timeout 200 " .. support.nf .. " run --single-process examples/every_graph.lua")
   lu.assertEquals(code, 0, text)
   lu.assertStrContains(text, "0 received + 1000000 created = 0 sent + 100000 consumed + 900000 dropped")
   lu.assertStrContains(text, "skipped 900000")
 end
 
 function TestEvery:testItTakesAnArgument()
-  local text, code = support.run("timeout 60 " .. support.nf .. " run examples/every_graph.lua -- 4")
+  local text, code = support.run("timeout 200 " .. support.nf .. " run examples/every_graph.lua -- 4")
   lu.assertEquals(code, 0, text)
   lu.assertStrContains(text, "250000 consumed + 750000 dropped")
 end
 
 function TestEvery:testAWrongArgumentIsToldBeforeAnythingRuns()
-  local text, code = support.run("timeout 60 " .. support.nf .. " run examples/every_graph.lua -- 0")
+  local text, code = support.run("timeout 200 " .. support.nf .. " run examples/every_graph.lua -- 0")
   lu.assertEquals(code, 1, text)
   lu.assertStrContains(text, "app 'thin': key 'n': 0 is out of range")
 end
@@ -34,7 +34,7 @@ function TestEvery:testAnAppThatGoesWrong()
     end }]])
   support.write(folder .. "/graph.lua", [[return {
     apps = { a = { "basic.source", number = 100000 }, b = { "wrong" }, c = { "basic.sink" } }, links = { "a -> b -> c" } }]])
-  local text, code = support.run("timeout 60 " .. support.nf .. " run " .. folder .. "/graph.lua")
+  local text, code = support.run("timeout 200 " .. support.nf .. " run " .. folder .. "/graph.lua")
   os.execute("rm -rf '" .. folder .. "'")
   lu.assertEquals(code, 0, text)
   local _, times = text:gsub("app 'b' is quarantined: [^\n]*wrong.lua:2: in push: longer than its budget of 1000 us; what arrives there is dropped", "")
@@ -48,7 +48,7 @@ function TestEvery:testAMistakeInNewIsToldAndNothingRuns()
     return { inputs = { "input" }, push = function () end,
       new = function () error("no table of addresses") end }]])
   support.write(folder .. "/graph.lua", [[return { apps = { a = { "basic.source" }, b = { "wrong" } }, links = { "a -> b" } }]])
-  local text, code = support.run("timeout 60 " .. support.nf .. " run " .. folder .. "/graph.lua")
+  local text, code = support.run("timeout 200 " .. support.nf .. " run " .. folder .. "/graph.lua")
   os.execute("rm -rf '" .. folder .. "'")
   lu.assertEquals(code, 1, text)
   lu.assertStrContains(text, "wrong.lua:2: no table of addresses")

@@ -165,7 +165,7 @@ local function run_all(list)
   support.write(folder .. "/unfinish.lua", unfinish)
   for i, defect in ipairs(list) do
     local gigabit = defect[1] == "igb" or defect[1] == "gigabit"
-    script[#script + 1] = ("{ NF_MUTANT=%d timeout 60 build/nf nicsim --wire generator --all-back --traffic count=400,size=64-1514%s --stop %s " ..
+    script[#script + 1] = ("{ NF_MUTANT=%d timeout 200 build/nf nicsim --wire generator --all-back --traffic count=400,size=64-1514%s --stop %s " ..
       "-- build/nf-mutants run --quiet --duration 4s --name mutant-%d-%d %s; echo code $?; } >%s/%d.text 2>&1 &"):format(
       defect.number, defect[7] or "", gigabit and "--cards 82576,i210" or defect[5] or "", ffi.C.getpid(), i,
       write_graph(gigabit and "intel.igb" or "intel.ixgbe", defect[6], i), folder, defect.number)

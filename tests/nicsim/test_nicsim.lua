@@ -149,7 +149,7 @@ local mistakes = {
 function TestNicsim:testEveryMistakeIsNamed()
   local script = {}
   for i, row in ipairs(mistakes) do
-    script[#script + 1] = ("{ timeout 60 '%s' nicsim --wire generator --traffic count=300,size=%s %s -- %s 2 600 break=%s %s; echo code $?; } " ..
+    script[#script + 1] = ("{ timeout 200 '%s' nicsim --wire generator --traffic count=300,size=%s %s -- %s 2 600 break=%s %s; echo code $?; } " ..
       ">%s/%d.text 2>&1 &"):format(support.nf, row[5] or "60-1514", row[3] or "", driver, row[1], row[4] or "", folder, i)
     if i % 12 == 0 then script[#script + 1] = "wait" end
   end

@@ -24,7 +24,7 @@ function TestGarbage:testRegistersOfRandomWords()
         sleep 0.05
       done]]):format(root)
     support.write(folder .. "/script", script)
-    local text, code = support.run(("timeout 60 '%s' nicsim --root %s --mode poll --cards %s,%s --wire generator -- sh %s/script"):format(
+    local text, code = support.run(("timeout 200 '%s' nicsim --root %s --mode poll --cards %s,%s --wire generator -- sh %s/script"):format(
       support.nf, root, kind, kind, folder))
     lu.assertEquals(code, 1, text)
     lu.assertStrContains(text, "violation")
@@ -45,7 +45,7 @@ function TestGarbage:testAWorkingDriverWhoseRegistersAreOverwritten()
       sleep 0.1
     done
     kill -9 $p]]):format(driver, root, root))
-  local text, code = support.run(("timeout 60 '%s' nicsim --root %s --mode poll --wire generator --traffic size=60-1514 -- sh %s/script"):format(
+  local text, code = support.run(("timeout 200 '%s' nicsim --root %s --mode poll --wire generator --traffic size=60-1514 -- sh %s/script"):format(
     support.nf, root, folder))
   lu.assertEquals(code, 1, text)
   lu.assertStrMatches(text, ".*nicsim: %d+ violations\n")
@@ -60,7 +60,7 @@ function TestGarbage:testFilesThatAreCut()
       truncate -s 0 $d/0000:05:00.0/resource0 $d/0000:06:00.0/config %s/mailbox
       sleep 0.2
       '%s' nicsim --root %s --tell report]]):format(root, root, support.nf, root))
-    local text, code = support.run(("timeout 60 '%s' nicsim --root %s --mode %s --wire generator -- env -u LD_PRELOAD sh %s/script"):format(
+    local text, code = support.run(("timeout 200 '%s' nicsim --root %s --mode %s --wire generator -- env -u LD_PRELOAD sh %s/script"):format(
       support.nf, root, mode, folder))
     lu.assertEquals(code, 0, text)
     lu.assertStrMatches(text, ".*no violation\n.*no violation\n")

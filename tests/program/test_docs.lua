@@ -233,7 +233,7 @@ local function check_example(name)
   lu.assertTrue(#commands > 0, "no command line 'nf run ...' in its opening comment")
   for _, command in ipairs(commands) do
     if not command.needs_root then
-      output, code = run(examples, "timeout 60 " .. command.command)
+      output, code = run(examples, "timeout 200 " .. command.command)
       lu.assertEquals(code, 0, command.command .. ":\n" .. output)
       lu.assertStrContains(output, "it balances")
     end

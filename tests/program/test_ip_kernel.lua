@@ -75,7 +75,7 @@ local function start()
 end
 
 local function pings(from, to)
-  local text, code = support.run(("ip netns exec %s ping -q -c 3 -i 0.1 -w 10 %s"):format(from, to))
+  local text, code = support.run(("ip netns exec %s ping -q -c 3 -i 0.1 -w 30 %s"):format(from, to))
   lu.assertEquals(code, 0, to .. ": " .. text)
 end
 
@@ -83,7 +83,7 @@ end
 local function carry(options)
   local server = background("ip netns exec " .. b .. " iperf3 -s -1 --forceflush")
   wait("iperf3", function () return (support.read(server.path) or ""):find("listening", 1, true) end)
-  local text, code = support.run(("ip netns exec %s timeout 60 iperf3 %s -n 20M"):format(a, options))
+  local text, code = support.run(("ip netns exec %s timeout 200 iperf3 %s -n 20M"):format(a, options))
   lu.assertEquals(code, 0, text)
   wait("iperf3's end", function () return not alive(server.pid) end)
 end

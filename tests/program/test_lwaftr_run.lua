@@ -92,7 +92,7 @@ local function start(conf, ports)
 end
 
 local function pings(to, from)
-  local text, code = support.run(("ip netns exec %s ping -q -c 2 -i 0.1 -w 10 %s %s"):format(namespace, from or "", to))
+  local text, code = support.run(("ip netns exec %s ping -q -c 2 -i 0.1 -w 30 %s %s"):format(namespace, from or "", to))
   lu.assertEquals(code, 0, to .. ": " .. text)
 end
 

@@ -60,7 +60,7 @@ end
 local function iperf(options)
   local server = background("ip netns exec " .. b .. " iperf3 -s -1 --forceflush")
   wait("iperf3", function () return (support.read(server.path) or ""):find("listening", 1, true) end)
-  local text, code = support.run(("ip netns exec %s timeout 60 iperf3 -c 10.9.0.2 %s"):format(a, options))
+  local text, code = support.run(("ip netns exec %s timeout 200 iperf3 -c 10.9.0.2 %s"):format(a, options))
   lu.assertEquals(code, 0, text)
   wait("iperf3's end", function () return not alive(server.pid) end)
   return text
@@ -74,7 +74,7 @@ local function transfer(from, to, destination)
   support.run(("head -c 20000001 /dev/urandom >%s; rm -f %s"):format(source, target))
   local receiver = background(("ip netns exec %s %s lua tests/transfer.lua receive 7777 %s"):format(to, support.nf, target))
   wait("the receiver", function () return (support.read(receiver.path) or ""):find("listening", 1, true) end)
-  local text, code = support.run(("ip netns exec %s timeout 60 %s lua tests/transfer.lua send %s 7777 %s"):format(from, support.nf,
+  local text, code = support.run(("ip netns exec %s timeout 200 %s lua tests/transfer.lua send %s 7777 %s"):format(from, support.nf,
     destination, source))
   lu.assertEquals(code, 0, text)
   wait("the receiver's end", function () return not alive(receiver.pid) end)
@@ -104,7 +104,7 @@ local function datagrams(from, to, destination)
   local before, received, dropped = { udp(from), udp(to) }, ledger()
   local server = background(("ip netns exec %s %s lua tests/transfer.lua echo 7778 %d"):format(to, support.nf, DATAGRAMS))
   wait("the echo", function () return (support.read(server.path) or ""):find("listening", 1, true) end)
-  local text, code = support.run(("ip netns exec %s timeout 60 %s lua tests/transfer.lua datagrams %s 7778 %d"):format(from, support.nf,
+  local text, code = support.run(("ip netns exec %s timeout 200 %s lua tests/transfer.lua datagrams %s 7778 %d"):format(from, support.nf,
     destination, DATAGRAMS))
   lu.assertEquals({ text, code }, { ("%d sent, %d came back\n"):format(DATAGRAMS, DATAGRAMS), 0 })
   wait("the echo's end", function () return not alive(server.pid) end)

@@ -6,10 +6,8 @@ local running = require("support_running").new("reading")
 
 local folder = running.folder
 local FLOW = [[return { apps = { source = { "basic.source", rate = "10Kpps" }, sink = { "basic.sink" } }, links = { "source -> sink" } }]]
--- Is not done before there is a file "go".
-local SLOW = ([[local file
-  repeat file = io.open("%s/go") until file
-  file:close()
+-- Is not done before somebody opens the pipe "go" to write; until then it takes no time of the processor, which is limited.
+local SLOW = ([[io.open("%s/go"):close()
   return { apps = { source = { "basic.source", rate = "10Kpps" }, other = { "basic.sink" } }, links = { "source -> other" } }]])
   :format(folder)
 
@@ -26,11 +24,15 @@ local function worker()
   return nil, pid
 end
 
+-- Let what is being read, or will be, come to its end.
+local pipe
+local function go() pipe = pipe or io.open(folder .. "/go", "r+") end
+
 -- Begin to reload the slow one, and wait until it is being read; gives what to wait for.
 local function begin(verb)
   support.write(folder .. "/slow.lua", SLOW)
-  local client = running.background(("'%s' %s %s %s/slow.lua"):format(support.nf, verb, running.name, folder), "answer")
   local _, pid = worker()
+  local client = running.background(("'%s' %s %s %s/slow.lua"):format(support.nf, verb, running.name, folder), "answer")
   support.wait("the evaluation", function() return select(2, children(pid):gsub("%d+", "")) == 2 end)
   return client, pid
 end
@@ -43,13 +45,15 @@ end
 TestReading = {}
 
 function TestReading:setUp()
-  os.remove(folder .. "/go")
+  support.run(("rm -f %s/go && mkfifo %s/go"):format(folder, folder))
   running.start(FLOW)
 end
 
 function TestReading:tearDown()
-  support.write(folder .. "/go", "")
+  go()
   running.clean()
+  pipe:close()
+  pipe = nil
 end
 
 function TestReading:testAWorkerThatDiesMeanwhileIsStartedAtOnceAndTheReloadComesAfterwards()
@@ -61,7 +65,7 @@ function TestReading:testAWorkerThatDiesMeanwhileIsStartedAtOnceAndTheReloadCome
     return next and next ~= first and running.nf("stats --interval 0 " .. running.name):find(", running", 1, true)
   end)
   lu.assertTrue(support.alive(client))
-  support.write(folder .. "/go", "")
+  go()
   lu.assertStrContains(answer(client), "other")
   lu.assertStrContains(running.nf("stats " .. running.name .. " --interval 0"), "other")
   running.stop()
@@ -72,7 +76,7 @@ function TestReading:testASecondReloadIsRefusedAndADifferenceIsTold()
   local text, code = running.nf(("reload %s %s/graph.lua"):format(running.name, folder))
   lu.assertEquals(code, 1)
   lu.assertStrContains(text, "another reload is under way")
-  support.write(folder .. "/go", "")
+  go()
   lu.assertStrContains(answer(client), "other")
   lu.assertNotStrContains(running.nf("stats " .. running.name .. " --interval 0"), "other")
   running.stop()

@@ -125,10 +125,17 @@ function TestStats:testRatesAreMeasured()
     if entry[4] == "packets" then entry[5] = entry[5] + 14880000 end
     if entry[4] == "cycles" then entry[5] = entry[5] + 29760000 end
   end
-  support.write(instance.path(self.name, "stats.later"), instance.bytes({ later }))
-  local text, code = support.run(("{ sleep 0.3; mv '%s' '%s'; } & '%s' stats %s --interval 1s; (exit $?)"):format(
-    instance.path(self.name, "stats.later"), instance.path(self.name, "stats"), support.nf, self.name))
-  lu.assertEquals(code, 0)
+  local text, code
+  -- The numbers are exchanged between the two looks, if the machine lets both take place when they should.
+  for _, seconds in ipairs({ 0.3, 3, 12 }) do
+    support.write(instance.path(self.name, "stats.first"), instance.bytes({ worker() }))
+    support.write(instance.path(self.name, "stats.later"), instance.bytes({ later }))
+    os.rename(instance.path(self.name, "stats.first"), instance.path(self.name, "stats"))
+    text, code = support.run(("{ sleep %s; mv '%s' '%s'; } & '%s' stats %s --interval %ss; (exit $?)"):format(seconds,
+      instance.path(self.name, "stats.later"), instance.path(self.name, "stats"), support.nf, self.name, 2 * seconds))
+    lu.assertEquals(code, 0)
+    if (row(text, "in"))[2] ~= "0" then break end
+  end
   lu.assertEquals({ unpack((row(text, "in")), 1, 4) }, { "14880010", "14.9", "M", "2.0" })
 end
 

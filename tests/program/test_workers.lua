@@ -28,7 +28,7 @@ end
 
 -- Run until it ends by itself; gives what it printed. The ledger of all workers must balance.
 local function run(text, options)
-  local output, code = support.run(("timeout 60 %s run --name %s %s %s"):format(support.nf, name, options or "", file(text)))
+  local output, code = support.run(("timeout 200 %s run --name %s %s %s"):format(support.nf, name, options or "", file(text)))
   lu.assertEquals(code, 0, output)
   lu.assertStrContains(output, "it balances")
   return output

@@ -72,7 +72,7 @@ end
 local function iperf(server_in, to, options)
   local server = background(("ip netns exec %s iperf3 -s -1 --forceflush"):format(server_in))
   wait("iperf3", function () return (support.read(server.path) or ""):find("listening", 1, true) end)
-  local text, code = support.run(("ip netns exec %s timeout 60 iperf3 -c %s %s"):format(left, to, options))
+  local text, code = support.run(("ip netns exec %s timeout 200 iperf3 -c %s %s"):format(left, to, options))
   lu.assertEquals(code, 0, text)
   wait("iperf3's end", function () return not alive(server.pid) end)
   return text
@@ -265,7 +265,7 @@ function TestXdp:testWhatATapLeavesUndoneIsDone()
   lu.assertTrue(pings(right, "10.8.0.7"))
   local server = background(("ip netns exec %s iperf3 -s -1 --forceflush"):format(right))
   wait("iperf3", function () return (support.read(server.path) or ""):find("listening", 1, true) end)
-  local text, code = support.run(("ip netns exec %s timeout 60 iperf3 -c 10.8.0.2 -n 20M"):format(far))
+  local text, code = support.run(("ip netns exec %s timeout 200 iperf3 -c 10.8.0.2 -n 20M"):format(far))
   lu.assertEquals(code, 0, text)
   lu.assertStrMatches(stop(), ".*segments %d+.*")
 end

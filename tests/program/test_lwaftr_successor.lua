@@ -14,7 +14,7 @@ function TestSuccessor:tearDown() running.clean() end
 
 local function good(command)
   local text, code = running.nf(command)
-  lu.assertEquals(code, 0, text)
+  lu.assertEquals(code, 0, text .. running.output())
   return text
 end
 

@@ -22,25 +22,37 @@ static void print_head(const struct reading *reading)
 	printf("%s\n", header->file);
 }
 
-/* Everything about an app that is seldom: other counters, reasons of drops, a device that is down. */
-static void remark(const struct reading_worker *worker, uint32_t owner, char *text, size_t size)
+/* Everything about an app that is seldom: other counters, reasons of drops, a device that is down. gives: malloc'ed; NULL when memory is
+ * short */
+static char *remark(const struct reading_worker *worker, uint32_t owner)
 {
 	uint64_t lost = worker->value[reading_find(worker, STATS_APP, owner, "lost-outside")];
-	size_t length = 0;
+	const char *between = "";
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
 
-	text[0] = '\0';
-	if (worker->value[reading_find(worker, STATS_APP, owner, "down")] != 0)
-		length += (size_t)snprintf(text, size, "down");
-	if (lost > 0 && length < size)
-		length += (size_t)snprintf(text + length, size - length, "%slost outside %" PRIu64, length > 0 ? ", " : "", lost);
-	for (uint32_t i = 0; i < worker->count && length < size; i++) {
+	if (out == NULL)
+		return NULL;
+	if (worker->value[reading_find(worker, STATS_APP, owner, "down")] != 0) {
+		fputs("down", out);
+		between = ", ";
+	}
+	if (lost > 0) {
+		fprintf(out, "%slost outside %" PRIu64, between, lost);
+		between = ", ";
+	}
+	for (uint32_t i = 0; i < worker->count; i++) {
 		const struct stats_entry *entry = &worker->entry[i];
 
-		if ((entry->kind == STATS_COUNTER || entry->kind == STATS_GAUGE || entry->kind == STATS_REASON) &&
-			entry->owner_number == owner && worker->value[i] > 0)
-			length += (size_t)snprintf(text + length, size - length, "%s%s%s %" PRIu64, length > 0 ? ", " : "",
-				entry->kind == STATS_REASON ? "dropped as " : "", entry->name, worker->value[i]);
+		if ((entry->kind != STATS_COUNTER && entry->kind != STATS_GAUGE && entry->kind != STATS_REASON) ||
+			entry->owner_number != owner || worker->value[i] == 0)
+			continue;
+		fprintf(out, "%s%s%s %" PRIu64, between, entry->kind == STATS_REASON ? "dropped as " : "", entry->name, worker->value[i]);
+		between = ", ";
 	}
+	fclose(out);
+	return text;
 }
 
 /* Cycles per packet between two readings, or since the start when there is one reading. */
@@ -62,7 +74,7 @@ static void print_apps(const struct reading *before, const struct reading *now, 
 	static const char *const shown[] = { "received", "created", "sent", "consumed", "dropped", "held" };
 	const struct reading_worker *worker = &now->worker[number];
 	struct table table;
-	char text[512], rate[FIGURE_SIZE];
+	char rate[FIGURE_SIZE], *text;
 
 	table_init(&table, "lrrrrrrrrrl", titles);
 	for (uint32_t i = 0; i < worker->count; i++) {
@@ -76,8 +88,9 @@ static void print_apps(const struct reading *before, const struct reading *now, 
 		table_add(&table, "%.1f", cost(before, now, number, owner));
 		for (size_t j = 0; j < sizeof(shown) / sizeof(shown[0]); j++)
 			table_add(&table, "%" PRIu64, worker->value[reading_find(worker, STATS_APP, owner, shown[j])]);
-		remark(worker, owner, text, sizeof(text));
-		table_add(&table, "%s", text);
+		text = remark(worker, owner);
+		table_add(&table, "%s", text != NULL ? text : "");
+		free(text);
 	}
 	table_print(&table, 2, stdout);
 }

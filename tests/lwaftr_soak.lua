@@ -3,9 +3,9 @@
 --
 -- examples/lwaftr.sh makes the network: two homes with a B4 each, a provider's router, a host, all with the kernel's stack. From the
 -- homes: pings, UDP with numbered datagrams, some in fragments, of which each must come back, HTTP with checksums, TCP in both directions
--- at a fixed rate. Each second the configuration is written anew, with other softwires besides the two that carry the traffic, and
--- reloaded. The report is Markdown; the exit code is 1
--- when anything was lost.
+-- at a fixed rate. Each second the table changes, besides the two softwires that carry the traffic: single ones and whole lists come and
+-- go by `nf lwaftr softwire`, then the configuration is written anew, with others, and reloaded. The report is Markdown; the exit code is
+-- 1 when anything was lost.
 package.path = "tests/?.lua;" .. package.path
 local ffi = require("ffi")
 local support = require("support")
@@ -38,6 +38,9 @@ local function write_conf()
   support.write(conf, (base:gsub("binding%-table {\n", function (text) return text .. table.concat(list) end)))
   return #list
 end
+
+-- A softwire that no file has, as softwire add takes it.
+local function more(i) return ("198.51.%d.%d"):format(201 + math.floor(i / 250), i % 250 + 1) end
 
 local function start()
   local path = folder .. "/network"
@@ -88,10 +91,30 @@ local function begin(network)
   end
 end
 
+-- Single softwires and a list of many come and go; the table is then as it was. gives: how many changes were made
+local function change_by_hand(network)
+  local name, list, count = network.relay, {}, 0
+  local function softwires(arguments)
+    local text, code = nf("lwaftr softwire " .. arguments)
+    local made = tonumber(text:match("^(%d+) changes? in "))
+    if code ~= 0 or not made then fail("softwire %s: %s", arguments, text) end
+    count = count + (made or 0)
+  end
+  for i = 0, OTHERS - 1 do list[#list + 1] = softwire(i):gsub(address(i):gsub("%.", "%%."), more(i)) end
+  support.write(folder .. "/more", table.concat(list))
+  softwires(("add %s %s 0 2001:db8:b5::9999 2001:db8:af::1"):format(name, more(0)))
+  softwires(("add %s --replace --file %s/more"):format(name, folder))
+  softwires(("remove %s %s 0"):format(name, more(1)))
+  softwires(("add %s %s 0 2001:db8:b5::1 2001:db8:af::1 --replace"):format(name, more(1)))
+  softwires(("remove %s --file %s/more"):format(name, folder))
+  return count
+end
+
 -- Change the table until the time is over.
 local function change(network)
-  local finish, reloads, pause = os.time() + SECONDS + 3, 0, 0
+  local finish, reloads, pause, changes = os.time() + SECONDS + 3, 0, 0, 0
   while os.time() < finish do
+    changes = changes + change_by_hand(network)
     write_conf()
     local receipt, code = nf("reload " .. network.relay)
     reloads = reloads + 1
@@ -107,6 +130,7 @@ local function change(network)
     os.execute("sleep 1")
   end
   row(("reloads, each with some of %d softwires more or less"):format(OTHERS), reloads)
+  row("softwires added and removed by nf lwaftr softwire", changes)
   row("longest pause of a reload", ("%.0f us"):format(pause))
 end
 

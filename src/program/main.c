@@ -185,7 +185,7 @@ static const struct program_option run_options[] = {
 
 static const struct program_option lwaftr_run_options[] = {
 	{ "--conf", "CONF", "The configuration file; it must be given." },
-	{ "--v4", "PORT", "Where the IPv4 side is: tap:NAME, raw:IFACE, xdp:IFACE[/QUEUE] or pci:ADDRESS." },
+	{ "--v4", "PORT", "Where the IPv4 side is: tap:NAME, raw:IFACE, xdp:IFACE[/QUEUE] or pci:ADDRESS; default what the file says." },
 	{ "--v6", "PORT", "Where the IPv6 side is." },
 	{ "--on-a-stick", "PORT", "Both sides are on this port: frames go to the side that their Ethernet type says." },
 	{ "--device", "NAME", "Which instance of the configuration; default the only one." },

@@ -18,13 +18,19 @@ local function run(options)
   return support.run(("%s lwaftr run %s"):format(support.nf, options))
 end
 
+-- A configuration with these devices.
+local function devices(internal, external, options)
+  return w.file((w.conf(options):gsub("device test;", function ()
+    return ("device %q;"):format(internal) .. (external and (" external-device %q;"):format(external) or "")
+  end)))
+end
+
 TestMistakes = {}
 
 function TestMistakes:testOptions()
   local conf = "--conf " .. w.file(w.conf({}))
   for options, message in pairs({
     [""] = "option '--conf' is missing: which configuration?",
-    [conf] = "it needs --v4 and --v6, or --on-a-stick alone",
     [conf .. " --v4 tap:a"] = "it needs --v4 and --v6, or --on-a-stick alone",
     [conf .. " --v4 tap:a --v6 tap:b --on-a-stick tap:c"] = "it needs --v4 and --v6, or --on-a-stick alone",
     [conf .. " --v6 tap:b --on-a-stick tap:c"] = "it needs --v4 and --v6, or --on-a-stick alone",
@@ -56,6 +62,14 @@ function TestMistakes:testPortsAndConfiguration()
     [conf .. " --device other --on-a-stick tap:c"] = "other",
     [conf .. " --queue 3 --on-a-stick tap:c"] = "instance 'test' has no such queue",
     ["--conf " .. w.file(w.conf({ internal = "mtu 3;" })) .. " --on-a-stick tap:c"] = "mtu",
+    -- Without a PORT, those of the file.
+    [conf] = "instance 'test': its device 'test' is no card's address, no interface of this kernel, and not of the form tap:NAME, " ..
+      "raw:IFACE, xdp:IFACE[/QUEUE] or pci:ADDRESS; give --v4 and --v6, or --on-a-stick",
+    ["--conf " .. devices("ffff:ff:1f.7")] = "ffff:ff:1f.7",
+    ["--conf " .. devices("ff:1f.7")] = "0000:ff:1f.7",
+    ["--conf " .. devices("tap:six", "four.nowhere")] = "instance 'tap:six': its device 'four.nowhere' is no card's address",
+    ["--conf " .. devices("tap:")] = "'' " .. no_name,
+    ["--conf " .. devices(("x"):rep(100))] = "is no card's address",
   }) do
     local output, code = run(options)
     lu.assertEquals(code, 1, options)
@@ -146,6 +160,22 @@ end
 function TestLwaftrRun:testOnAStick()
   start(w.file(w.conf(HOPS)), "--on-a-stick tap:both")
   addresses("both", "both")
+  pings(w.OWN4)
+  pings(w.OWN6)
+  stop()
+end
+
+-- Nothing but the file says where the sides are: devices that nf makes, interfaces of the kernel by their names.
+function TestLwaftrRun:testDevicesOfTheFile()
+  start(devices("tap:six", "tap:four", HOPS), "")
+  addresses("four", "six")
+  pings(w.OWN4)
+  pings(w.OWN6)
+  stop()
+  if select(2, support.run(("ip -n %s link add wire type veth peer name peer"):format(namespace))) ~= 0 then lu.skip("this kernel has no veth") end
+  netdev.within(namespace, "ip link set wire up && ip link set peer up && ethtool -K peer tx off >/dev/null 2>&1 || true")
+  start(devices("wire", nil, HOPS), "")
+  addresses("peer", "peer")
   pings(w.OWN4)
   pings(w.OWN6)
   stop()

@@ -11,7 +11,7 @@
 /* What the command line says. */
 struct request {
 	char *conf;                     /* absolute */
-	const char *v4, *v6, *stick;    /* PORTs; the first two, or the last one */
+	const char *v4, *v6, *stick;    /* PORTs; the first two, or the last one, or none: those of the file */
 	const char *device;             /* NULL: the only instance */
 	int queue;                      /* -1: the only one */
 	struct plan_ends wishes;        /* what plan_options found */
@@ -95,6 +95,53 @@ static bool print_port(FILE *out, const char *port)
 	return nf_fail(EINVAL, "'%s' is no port; accepted: tap:NAME, raw:IFACE, xdp:IFACE[/QUEUE], pci:ADDRESS", port) == 0;
 }
 
+enum { PORT_BYTES = 64 };
+
+/* "0000:01:00.0", or without its first part. */
+static bool is_address(const char *text)
+{
+	unsigned part[4];
+	int length = 0;
+
+	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &part[0], &part[1], &part[2], &part[3], &length) == 4 && text[length] == '\0')
+		return true;
+	length = 0;
+	return sscanf(text, "%2x:%2x.%1x%n", &part[0], &part[1], &part[2], &length) == 3 && text[length] == '\0';
+}
+
+/* The PORT that a device of the file means: one that is written as a PORT, a card, or an interface of the kernel. */
+static bool device_port(const struct lwaftr_instance *instance, const char *device, char port[PORT_BYTES])
+{
+	bool fits = strlen(device) < PORT_BYTES - strlen("pci:0000:");
+
+	if (fits && (after(device, "tap:") || after(device, "raw:") || after(device, "xdp:") || after(device, "pci:")))
+		snprintf(port, PORT_BYTES, "%s", device);
+	else if (fits && is_address(device))
+		snprintf(port, PORT_BYTES, "pci:%s%s", strchr(device, ':') == strrchr(device, ':') ? "0000:" : "", device);
+	else if (fits && if_nametoindex(device) != 0)
+		snprintf(port, PORT_BYTES, "raw:%s", device);
+	else
+		return nf_fail(EINVAL, "instance '%s': its device '%s' is no card's address, no interface of this kernel, and not of the form tap:NAME, "
+			"raw:IFACE, xdp:IFACE[/QUEUE] or pci:ADDRESS; give --v4 and --v6, or --on-a-stick", instance->device, device) == 0;
+	return true;
+}
+
+/* Without options, the file says where the sides are. The strings are the caller's. */
+static bool name_ports(struct request *request, const struct lwaftr_instance *instance, char port[2][PORT_BYTES])
+{
+	if (request->v4 != NULL || request->v6 != NULL || request->stick != NULL)
+		return true;
+	if (!device_port(instance, instance->device, port[0]))
+		return false;
+	if (instance->external_device == NULL) {
+		request->stick = port[0];
+		return true;
+	}
+	request->v6 = port[0];
+	request->v4 = port[1];
+	return device_port(instance, instance->external_device, port[1]);
+}
+
 /* The apps at the ends, and which of their ports the graph has. NULL with nf_error(). */
 static char *print_ends(const struct request *request, struct plan_ends *ends)
 {
@@ -140,12 +187,13 @@ static struct graph *from_config(const struct request *request, const struct lwa
 {
 	const struct lwaftr_instance *instance;
 	const struct lwaftr_queue *queue;
+	struct request named = *request;
 	struct graph *graph = NULL;
 	struct plan_ends ends;
-	char *apps = NULL;
+	char *apps = NULL, port[2][PORT_BYTES];
 
-	if (lwaftr_config_select(config, request->device, request->queue, &instance, &queue))
-		apps = print_ends(request, &ends);
+	if (lwaftr_config_select(config, request->device, request->queue, &instance, &queue) && name_ports(&named, instance, port))
+		apps = print_ends(&named, &ends);
 	if (apps == NULL) {
 		errors_add(errors, "%s", nf_error());
 		return NULL;
@@ -189,8 +237,8 @@ static int read_request(const struct options *options, struct request *request)
 		return EXIT_USAGE;
 	if (options_has(options, "--queue"))
 		request->queue = (int)queue;
-	if (request->stick != NULL ? request->v4 != NULL || request->v6 != NULL : request->v4 == NULL || request->v6 == NULL)
-		return options_wrong(options->program, "it needs --v4 and --v6, or --on-a-stick alone");
+	if (request->stick != NULL ? request->v4 != NULL || request->v6 != NULL : (request->v4 == NULL) != (request->v6 == NULL))
+		return options_wrong(options->program, "it needs --v4 and --v6, or --on-a-stick alone, or none of them: then the file says where");
 	if (!plan_options(options, &request->wishes))
 		return options_wrong(options->program, "%s", nf_error());
 	request->conf = realpath(conf, NULL);

@@ -6,7 +6,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { STANDARD_MTU = 2026 };           /* 2,048 bytes of a standard packet, less Ethernet header and two tags */
+enum {
+	STANDARD_MTU = 2026,            /* 2,048 bytes of a standard packet, less Ethernet header and two tags */
+	/* A receive ring that had fewer packets is left alone for so long. Each look takes the cache line that the card is about to write
+	 * away from it. Measured on simulated cards: 500 ns give most of it, more than 1,000 nothing. */
+	FEW = 32, PAUSE_NS = 1000
+};
 
 const char *const intel_counters[] = { "missed", "no-descriptor", "crc-errors", "length-errors", "link-changes", "link-mbps",
 	"queue-resets", "card-resets", NULL };
@@ -240,16 +245,19 @@ void intel_port_pull(struct app *app)
 {
 	struct intel_port *port = (struct intel_port *)app;
 	struct link *output = app->output[0];
-	uint32_t at, room;
+	uint32_t at, room, n;
 
-	if (!port->runs || output == NULL)
+	if (!port->runs || output == NULL || (clock_now() < port->pull_at && !clock_virtual))
 		return;
 	/* Straight into the link's slots, as far as they lie one behind the other: a burst less to write and to read. */
 	at = link_slot(output, output->sent);
 	room = link_room(output);
 	room = room < BURST ? room : BURST;
 	room = room < LINK_SLOTS - at ? room : LINK_SLOTS - at;
-	output->sent += intel_receive(&port->receive, app, &output->slot[at], room, &output->bytes);
+	n = intel_receive(&port->receive, app, &output->slot[at], room, &output->bytes);
+	output->sent += n;
+	if (n < FEW && n < room)
+		port->pull_at = clock_now() + PAUSE_NS;
 	intel_refill(&port->receive, false);
 }
 

@@ -61,6 +61,7 @@ struct intel_port {
 	bool limited;                   /* the rate of the queue is */
 	uint32_t waits;                 /* for another instance to leave the queue: looks left, each tick, at a queue that is off */
 	uint32_t mbps;                  /* of the link; 0: down */
+	uint64_t pull_at;               /* clock_now(): not before that is the receive ring looked at */
 	uint64_t look_at, restart_at;   /* clock_now(): of the next look; of the next try to start */
 	uint64_t hold_until;            /* clock_now(): until then what is to be sent waits for the queue to start */
 	uint32_t tries;                 /* to start, in vain, one after the other */

@@ -80,6 +80,7 @@ static void arrive(uint32_t n, uint32_t length)
 {
 	struct intel_receive *r = &in->receive;
 
+	in->pull_at = 0;                /* time has passed */
 	for (uint32_t i = 0; i < n; i++) {
 		volatile struct intel_descriptor *d = &r->ring[(r->next + i) & r->mask];
 

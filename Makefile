@@ -397,6 +397,7 @@ SOURCES := \
 	src/nicsim/sim_tree.c \
 	src/nicsim/sim_uio.c \
 	src/nicsim/sim_wire.c \
+	src/nicsim/sim_write_back.c \
 	src/program/bench/bare.c \
 	src/program/bench/basic.c \
 	src/program/bench/bench.c \

@@ -1,9 +1,11 @@
 /* sim -- the cards of a simulation and the loop that serves them. */
 #include "nicsim/sim.h"
 
+#include "nicsim/sim_dma.h"
 #include "nicsim/sim_eeprom.h"
 #include "nicsim/sim_mailbox.h"
 #include "nicsim/sim_wire.h"
+#include "nicsim/sim_write_back.h"
 
 #include <sched.h>
 
@@ -11,6 +13,7 @@ enum {
 	BUDGET = 64,                    /* frames of a card in one round, of each direction */
 	SCAN_NS = 200000,               /* time after which all polled registers are looked at, when queues are in use */
 	REST_ROUNDS = 256,              /* idle rounds before the model rests */
+	YIELD_ROUNDS = 64,              /* idle rounds after which others may run that wait for the processor */
 	REST_NS = 50000, TRAP_REST_NS = 1000000,
 	POLL_REST_NS = 200000000,       /* idle time before it rests when it polls: a driver that resets the card may wait for 10 us only */
 	SHOW_NS = 2000000
@@ -133,6 +136,7 @@ static bool step_card(struct sim_card *card, bool scan)
 	sim_card_link(card);
 	found |= sim_transmit(card, BUDGET);
 	found |= sim_wire_step(card, BUDGET);
+	sim_write_back_flush();
 	return found;
 }
 
@@ -189,7 +193,7 @@ static void rest(struct sim *sim)
 	bool is_timed = false;
 
 	if (sim->mode == SIM_POLL ? sim->now_ns - sim->busy_ns < POLL_REST_NS : sim->idle_loops < REST_ROUNDS) {
-		if (sim->idle_loops % 8 == 7)
+		if (sim->idle_loops % YIELD_ROUNDS == 0)
 			sched_yield();
 		return;
 	}

@@ -196,6 +196,7 @@ struct sim_frame {
 	const uint8_t *data;
 	uint32_t length;                /* without FCS */
 	bool bad_crc;
+	bool is_long;                   /* longer than the card receives */
 	bool has_vlan;                  /* an 802.1Q tag of the type that the card looks for, behind the addresses */
 	uint16_t vlan;                  /* TCI */
 	bool is_ipv4, is_ipv6, is_tcp, is_udp, is_sctp, is_fragment, has_options;
@@ -244,26 +245,6 @@ int sim_tree_add(struct sim *sim, struct sim_card *card) __attribute__((warn_unu
 int sim_tree_begin(struct sim *sim, const char *root) __attribute__((warn_unused_result));
 void sim_tree_end(struct sim *sim);
 
-/* --- sim_dma -------------------------------------------------------------------------------------------------------- */
-
-/* Where the driver's memory at a physical address lies here, at least `length` bytes within one page.
- *   gives: NULL after a violation was named: `what` says who wanted it */
-void *sim_dma(struct sim_card *card, uint64_t address, uint32_t length, const char *what);
-
-/* The same without judging; NULL when it is not known. */
-const void *sim_dma_peek(uint64_t address);
-
-/* Copy from and to the driver's memory, over pages. fails: false after a violation was named */
-bool sim_dma_read(struct sim_card *card, uint64_t address, void *to, uint32_t length, const char *what);
-bool sim_dma_write(struct sim_card *card, uint64_t address, const void *from, uint32_t length, const char *what);
-
-void sim_dma_begin(const struct sim *sim);
-
-/* See which drivers came and went; at most every millisecond. */
-void sim_dma_watch(struct sim *sim);
-
-void sim_dma_end(void);
-
 /* --- sim_register --------------------------------------------------------------------------------------------------- */
 
 /* Build a card's tables. fails: -ENOMEM */
@@ -281,10 +262,21 @@ static inline uint32_t sim_get(const struct sim_card *card, uint32_t at)
 }
 
 /* Add to a counter that sticks at its greatest value, to one of two registers. Whoever polls sees it later. */
-void sim_count(struct sim_card *card, uint32_t at, uint32_t more);
+static inline void sim_count(struct sim_card *card, uint32_t at, uint32_t more)
+{
+	uint32_t value = card->value[at / 4];
+
+	card->value[at / 4] = more > UINT32_MAX - value ? UINT32_MAX : value + more;
+}
+static inline void sim_count64(struct sim_card *card, uint32_t low, uint32_t high, uint64_t more)
+{
+	uint64_t value = ((uint64_t)card->value[high / 4] << 32 | card->value[low / 4]) + more;
+
+	card->value[low / 4] = (uint32_t)value;
+	card->value[high / 4] = (uint32_t)(value >> 32);
+}
 /* One more frame of a length, with FCS, in the six counters of lengths: PRC, PTC. */
 void sim_count_size(struct sim_card *card, uint32_t first, uint32_t length);
-void sim_count64(struct sim_card *card, uint32_t low, uint32_t high, uint64_t more);
 
 /* Let those see the counters who poll. */
 void sim_register_show_counters(struct sim_card *card);
@@ -325,13 +317,13 @@ enum { SIM_ENABLE = 1 << 25 };          /* of SIM_CONTROL: RXDCTL and TXDCTL */
 
 /* --- sim_receive, sim_transmit ---------------------------------------------------------------------------------------- */
 
-/* A frame arrives on the card's wire. */
-void sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bool bad_crc);
+/* A frame arrives on the card's wire. parsed: what sim_parse finds in it with what the card looks for; NULL: not known */
+void sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, const struct sim_frame *parsed);
 /* A frame of the card's own is for queues of it. */
 void sim_receive_own(struct sim_card *card, struct sim_frame *frame);
 
-/* Might a frame be lost for want of descriptors now? Asked by a wire that waits. */
-bool sim_receive_waits(struct sim_card *card);
+/* So many frames are not lost for want of descriptors now, whatever queues they go to. Asked by a wire that waits. */
+uint32_t sim_receive_room(struct sim_card *card);
 
 /* Is reception on? Asked by a wire that waits; who never switches it on is judged. */
 bool sim_receive_is_on(struct sim_card *card);
@@ -365,7 +357,10 @@ uint32_t sim_parse_crc(const uint8_t *data, uint32_t length);
 bool sim_filter_unicast(const struct sim_card *card, const uint8_t *mac, uint32_t ral, uint32_t count, uint32_t *entry);
 bool sim_filter_multicast(const struct sim_card *card, const uint8_t *mac, uint32_t mta, uint32_t offset);
 bool sim_filter_vlan(const struct sim_card *card, uint16_t vlan, uint32_t vfta);
-bool sim_filter_is_broadcast(const uint8_t *mac);
+static inline bool sim_filter_is_broadcast(const uint8_t *mac)
+{
+	return (mac[0] & mac[1] & mac[2] & mac[3] & mac[4] & mac[5]) == 0xff;
+}
 
 /* The permanent address stands in the first filter from the start. */
 void sim_filter_permanent(struct sim_card *card, uint32_t ral);

@@ -4,7 +4,6 @@
 void sim_82599_count_receive(struct sim_card *card, const struct sim_frame *f)
 {
 	uint32_t length = f->length + SIM_FCS;
-	bool is_long = f->length > sim_82599_kind.longest(card);
 
 	sim_count(card, TPR, 1);
 	sim_count64(card, TORL, TORH, length);
@@ -12,8 +11,8 @@ void sim_82599_count_receive(struct sim_card *card, const struct sim_frame *f)
 		sim_count(card, CRCERRS, 1);
 		return;
 	}
-	if (is_long || length < 64) {
-		sim_count(card, is_long ? ROC : RUC, 1);
+	if (f->is_long || length < 64) {
+		sim_count(card, f->is_long ? ROC : RUC, 1);
 		return;
 	}
 	/* MAC counters run even while reception is off; the filter's do not. */

@@ -161,7 +161,7 @@ static void steer_pools(struct sim_card *card, struct sim_frame *f)
 
 void sim_82599_steer(struct sim_card *card, struct sim_frame *f)
 {
-	if (f->bad_crc || f->length > sim_82599_kind.longest(card)) {
+	if (f->bad_crc || f->is_long) {
 		if (sim_get(card, FCTRL) & FCTRL_SBP && f->length <= SIM_FRAME - SIM_FCS)
 			add_queue(f, 0);
 		return;

@@ -4,7 +4,10 @@
  * here too; /proc/PID/pagemap tells which frames they are. Memory stays reachable while a driver lives, or while its file has
  * a name: so it is never reached after it may have been given back.
  * source: Linux Documentation/admin-guide/mm/hugetlbpage.rst, proc(5) */
+#include "nicsim/sim_dma.h"
+
 #include "nicsim/sim_driver.h"
+#include "nicsim/sim_write_back.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -14,7 +17,7 @@
 #include <unistd.h>
 
 enum {
-	AREAS = 4096, SLOTS = 1 << 17, CACHE = 1024,
+	AREAS = 4096, SLOTS = 1 << 17,
 	ORDINARY_MOST = 256 << 20,      /* bytes of a mapping of ordinary pages that are looked at */
 	WATCH_NS = 1000000, LOOK_NS = 100000000, POLL_LOOK_NS = 1000000000, MISSED_NS = 50000000
 };
@@ -38,7 +41,7 @@ static struct area area[AREAS];
 static uint32_t area_count;
 static struct slot slot[SLOTS];
 static uint32_t slot_count;
-static struct slot cache[CACHE];        /* huge pages seen last, by frame */
+struct sim_dma_page sim_dma_cache[SIM_DMA_CACHE];
 static uint64_t looks, watched_ns, looked_ns;
 static int own_pagemap = -1;
 static const struct sim *cards;         /* for the handler of signals */
@@ -151,7 +154,7 @@ static void drop_areas(void)
 	if (!dropped)
 		return;
 	memset(slot, 0, sizeof(slot));
-	memset(cache, 0, sizeof(cache));
+	memset(sim_dma_cache, 0, sizeof(sim_dma_cache));
 	slot_count = 0;
 	for (uint32_t i = 0; i < area_count; i++)
 		add_pages(&area[i]);
@@ -160,6 +163,7 @@ static void drop_areas(void)
 static void look(const struct sim *sim, bool processes)
 {
 	looks++;
+	sim_write_back_flush();         /* into memory that may go now */
 	sim_driver_look(sim, processes, see_mapping);
 	drop_areas();
 	looked_ns = sim->now_ns;
@@ -217,19 +221,11 @@ static uint8_t *lookup(uint64_t address, bool *is_huge)
 
 	*is_huge = s->key != 0;
 	if (*is_huge) {
-		cache[address / SIM_HUGE % CACHE] = (struct slot){ .key = address / SIM_HUGE + 1, .at = s->at };
+		sim_dma_cache[address / SIM_HUGE % SIM_DMA_CACHE] = (struct sim_dma_page){ .key = address / SIM_HUGE + 1, .at = s->at };
 		return s->at + address % SIM_HUGE;
 	}
 	s = address < SIM_PAGE ? NULL : find_slot(address & ~(uint64_t)(SIM_PAGE - 1));
 	return s == NULL || s->key == 0 ? NULL : s->at + address % SIM_PAGE;
-}
-
-const void *sim_dma_peek(uint64_t address)
-{
-	const struct slot *c = &cache[address / SIM_HUGE % CACHE];
-	bool is_huge;
-
-	return c->key == address / SIM_HUGE + 1 ? c->at + address % SIM_HUGE : lookup(address, &is_huge);
 }
 
 /* Why is nothing at an address? cost: milliseconds */
@@ -266,22 +262,19 @@ static uint8_t *search(struct sim_card *card, uint64_t address, const char *what
 	return NULL;
 }
 
-void *sim_dma(struct sim_card *card, uint64_t address, uint32_t length, const char *what)
+void *sim_dma_search(struct sim_card *card, uint64_t address, uint32_t length, const char *what)
 {
-	const struct slot *c = &cache[address / SIM_HUGE % CACHE];
 	const struct sim_faults *faults = &card->faults;
 
-	if (__builtin_expect(!(card->config[4] & 4), 0)) {
+	if (!(card->config[4] & 4)) {
 		sim_judge(card, SIM_RULE_BUS_MASTERING_OFF, "%s at 0x%llx", what, (unsigned long long)address);
 		return NULL;
 	}
-	if (__builtin_expect(faults->forbidden_bytes > 0, 0) && address < faults->forbidden + faults->forbidden_bytes &&
+	if (faults->forbidden_bytes > 0 && address < faults->forbidden + faults->forbidden_bytes &&
 	    faults->forbidden < address + length) {
 		sim_judge(card, SIM_RULE_DMA_FORBIDDEN, "%s at 0x%llx", what, (unsigned long long)address);
 		return NULL;
 	}
-	if (__builtin_expect(c->key == address / SIM_HUGE + 1, 1))
-		return c->at + address % SIM_HUGE;
 	return search(card, address, what);
 }
 

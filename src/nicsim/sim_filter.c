@@ -34,11 +34,6 @@ bool sim_filter_vlan(const struct sim_card *card, uint16_t vlan, uint32_t vfta)
 	return sim_get(card, vfta + 4 * (id >> 5)) >> (id & 31) & 1;
 }
 
-bool sim_filter_is_broadcast(const uint8_t *mac)
-{
-	return (mac[0] & mac[1] & mac[2] & mac[3] & mac[4] & mac[5]) == 0xff;
-}
-
 void sim_filter_permanent(struct sim_card *card, uint32_t ral)
 {
 	const uint8_t *mac = card->mac;

@@ -5,10 +5,33 @@
 
 enum {
 	WINDOW = 1 << 20,               /* frames under way that are told apart */
-	MARK = 18                       /* bytes of payload that every frame has: magic, source, number, sum */
+	MARK = 18,                      /* bytes of payload that every frame has: magic, source, number, sum */
+	HEADERS = 128, BATCH = 64
 };
 
 #define MAGIC 0x6e66736dU               /* "nfsm" */
+
+/* What frames of a length and a flow have in common. */
+struct pattern {
+	uint32_t length, flow;          /* length 0: there is none */
+	uint32_t l4, header;            /* bytes before the transport header, before the payload */
+	uint64_t sum;                   /* of the transport header, its pseudo header and the mark, without number and sums */
+	uint8_t data[HEADERS];          /* up to the mark, and it; number and sums 0 */
+	struct sim_frame parsed;        /* with these: */
+	uint32_t checks;
+	uint16_t vlan_type;
+};
+
+struct sim_generator {
+	uint64_t *outstanding;          /* a bit for each frame under way, by number */
+	uint64_t *last;                 /* of each flow: the greatest number that came back, plus 1 */
+	struct pattern pattern;
+	/* Frames made in advance: what is written just before it is copied makes the processor wait. */
+	uint64_t first;                 /* number of the first */
+	uint32_t count;
+	uint32_t at[BATCH], length[BATCH];
+	uint8_t data[SIM_FRAME + 64];
+};
 
 static uint32_t sum_of(uint32_t source, uint64_t sequence, uint32_t length)
 {
@@ -20,20 +43,6 @@ static uint32_t sum_of(uint32_t source, uint64_t sequence, uint32_t length)
 static uint8_t fill_of(uint64_t sequence, uint32_t i)
 {
 	return (uint8_t)(sequence * 31 + i);
-}
-
-/* Payload: the mark, then bytes that follow from the number. */
-static void write_payload(const struct sim_wire *wire, uint8_t *to, uint32_t length)
-{
-	uint32_t magic = MAGIC, sum = sum_of(wire->card->number, wire->sequence, length);
-
-	memcpy(to, &magic, 4);
-	to[4] = (uint8_t)wire->card->number;
-	to[5] = 0;
-	memcpy(to + 6, &wire->sequence, 8);
-	memcpy(to + 14, &sum, 4);
-	for (uint32_t i = MARK; i < length; i++)
-		to[i] = fill_of(wire->sequence, i);
 }
 
 static uint8_t *put16(uint8_t *at, uint32_t value)
@@ -79,36 +88,122 @@ static uint8_t *put_ip(const struct sim_wire *wire, uint8_t *at, uint32_t length
 	return at;
 }
 
-/* The next size: from least to most, one after the other. */
-static uint32_t size_of(const struct sim_wire *wire)
+/* A frame's size: from least to most, one after the other. */
+static uint32_t size_of(const struct sim_traffic *t, uint64_t sequence)
 {
-	const struct sim_traffic *t = &wire->traffic;
-
-	return t->least + (uint32_t)(wire->sequence % (t->most - t->least + 1));
+	return t->least == t->most ? t->least : t->least + (uint32_t)(sequence % (t->most - t->least + 1));
 }
 
-uint32_t sim_generator_frame(struct sim_wire *wire, uint8_t *data)
+static uint32_t flow_of(const struct sim_traffic *t, uint64_t sequence)
+{
+	return t->flows == 1 ? 0 : (uint32_t)(sequence % t->flows);
+}
+
+/* Headers and mark of a frame that is not like the one before. */
+static void make_pattern(const struct sim_wire *wire, uint64_t sequence, uint32_t size, uint32_t flow)
 {
 	const struct sim_traffic *t = &wire->traffic;
-	uint32_t flow = (uint32_t)(wire->sequence % t->flows), length = size_of(wire), addresses = t->ipv6 ? 32 : 8;
-	uint32_t header = 14 + (t->vlan >= 0 ? 4 : 0) + (t->ipv6 ? 40 : 20) + (t->tcp ? TCP_HEADER : UDP_HEADER);
-	uint8_t *ip = put_ethernet(wire, data), *l4, *at;
-	uint32_t bytes, place = t->tcp ? 16 : 6;
-	uint16_t sum;
+	struct pattern *p = &wire->generator->pattern;
+	uint32_t addresses = t->ipv6 ? 32 : 8, bytes, magic = MAGIC;
+	uint8_t *ip = put_ethernet(wire, p->data), *at;
 
-	length = length < header + MARK ? header + MARK : length;
-	bytes = length - (uint32_t)(ip - data) - (t->ipv6 ? 40 : 20);
-	l4 = put_ip(wire, ip, bytes, flow);
-	at = put16(put16(l4, 1024 + flow % 60000), 9);
+	p->l4 = (uint32_t)(ip - p->data) + (t->ipv6 ? 40 : 20);
+	p->header = p->l4 + (t->tcp ? TCP_HEADER : UDP_HEADER);
+	p->flow = flow;
+	p->length = size;
+	p->checks = UINT32_MAX;
+	bytes = (size < p->header + MARK ? p->header + MARK : size) - p->l4;
+	put_ip(wire, ip, bytes, flow);
+	at = put16(put16(p->data + p->l4, 1024 + flow % 60000), 9);
 	if (t->tcp)
-		at = put32(put32(put32(put32(at, (uint32_t)wire->sequence), 0), 0x50101000), 0);
+		at = put32(put32(put32(put32(at, (uint32_t)sequence), 0), 0x50101000), 0);
 	else
 		at = put32(at, bytes << 16);
-	write_payload(wire, at, length - header);
-	sum = checksum_finish(checksum_add(checksum_pseudo(l4 - addresses, addresses, t->tcp ? IP_TCP : IP_UDP, bytes), l4, bytes));
-	sum = sum == 0 ? 0xffff : sum;
-	memcpy(l4 + place, &sum, sizeof(sum));
+	memset(at, 0, MARK);
+	memcpy(at, &magic, 4);
+	at[4] = (uint8_t)wire->card->number;
+	p->sum = checksum_add(checksum_pseudo(p->data + p->l4 - addresses, addresses, t->tcp ? IP_TCP : IP_UDP, bytes), p->data + p->l4,
+		p->header - p->l4 + MARK);
+}
+
+/* The transport checksum of the pattern's frame with this number, whose bytes behind the mark are there already. */
+static uint16_t checksum_of(const struct pattern *p, uint64_t sequence, uint32_t mark_sum, const uint8_t *behind, uint32_t bytes)
+{
+	uint16_t sum = checksum_finish(checksum_add(p->sum + (uint32_t)sequence + (sequence >> 32) + mark_sum, behind, bytes));
+
+	return sum == 0 ? 0xffff : sum;
+}
+
+/* Write a frame. gives: its length */
+static uint32_t make_frame(const struct sim_wire *wire, uint64_t sequence, uint8_t *to)
+{
+	const struct sim_traffic *t = &wire->traffic;
+	struct pattern *p = &wire->generator->pattern;
+	uint32_t size = size_of(t, sequence), flow = flow_of(t, sequence), length, mark_sum;
+	uint16_t sum;
+
+	if (t->tcp || size != p->length || flow != p->flow)
+		make_pattern(wire, sequence, size, flow);
+	length = size < p->header + MARK ? p->header + MARK : size;
+	mark_sum = sum_of(wire->card->number, sequence, length - p->header);
+	memcpy(to, p->data, HEADERS);
+	memcpy(to + p->header + 6, &sequence, 8);
+	memcpy(to + p->header + 14, &mark_sum, 4);
+	for (uint32_t i = MARK; i < length - p->header; i++)
+		to[p->header + i] = fill_of(sequence, i);
+	sum = checksum_of(p, sequence, mark_sum, to + p->header + MARK, length - p->header - MARK);
+	memcpy(to + p->l4 + (t->tcp ? 16 : 6), &sum, sizeof(sum));
 	return length;
+}
+
+/* As many frames as there is room for, the next one first. */
+static void make_batch(const struct sim_wire *wire)
+{
+	struct sim_generator *g = wire->generator;
+	uint32_t at = 0, longest = (wire->traffic.most > HEADERS ? wire->traffic.most : HEADERS);
+
+	g->first = wire->sequence;
+	g->count = 0;
+	do {
+		g->at[g->count] = at;
+		g->length[g->count] = make_frame(wire, g->first + g->count, g->data + at);
+		at += (g->length[g->count] + 63) / 64 * 64;
+		g->count++;
+	} while (g->count < BATCH && at + longest <= sizeof(g->data) && !wire->traffic.tcp);
+}
+
+const uint8_t *sim_generator_next(struct sim_wire *wire, uint32_t *length)
+{
+	struct sim_generator *g = wire->generator;
+	uint64_t i = wire->sequence - g->first;
+
+	if (i >= g->count) {
+		make_batch(wire);
+		i = 0;
+	}
+	*length = g->length[i];
+	return g->data + g->at[i];
+}
+
+const struct sim_frame *sim_generator_parsed(struct sim_wire *wire, const uint8_t *data, uint32_t length)
+{
+	const struct sim_kind *kind = wire->card->kind;
+	struct pattern *p = &wire->generator->pattern;
+	uint32_t checks = kind->checks(wire->card);
+	uint16_t vlan_type = kind->vlan_type(wire->card);
+
+	/* Only where all frames are of one pattern. */
+	if (wire->traffic.tcp || wire->traffic.least != wire->traffic.most || wire->traffic.flows > 1)
+		return NULL;
+	if (p->checks != checks || p->vlan_type != vlan_type) {
+		memset(&p->parsed, 0, offsetof(struct sim_frame, queue));
+		p->parsed.data = data;
+		p->parsed.length = length;
+		sim_parse(&p->parsed, vlan_type, checks);
+		p->checks = checks;
+		p->vlan_type = vlan_type;
+	}
+	return &p->parsed;
 }
 
 void sim_generator_taken(struct sim_wire *wire)
@@ -116,7 +211,7 @@ void sim_generator_taken(struct sim_wire *wire)
 	uint64_t i = wire->sequence % WINDOW;
 
 	/* Whoever still has this bit was lost long ago. */
-	wire->outstanding[i / 64] |= 1ULL << i % 64;
+	wire->generator->outstanding[i / 64] |= 1ULL << i % 64;
 	wire->sequence++;
 	wire->checked.sent++;
 	wire->ended = wire->traffic.count != 0 && wire->checked.sent == wire->traffic.count;
@@ -160,13 +255,14 @@ static bool is_intact(const uint8_t *mark, uint32_t bytes, uint64_t sequence)
 /* A frame of a generator is back. */
 static void see(struct sim_wire *from, uint64_t sequence)
 {
-	uint64_t i = sequence % WINDOW, *last = &from->last[sequence % from->traffic.flows];
+	uint64_t i = sequence % WINDOW, *last = &from->generator->last[flow_of(&from->traffic, sequence)];
+	uint64_t *outstanding = &from->generator->outstanding[i / 64];
 
-	if (sequence >= from->sequence || !(from->outstanding[i / 64] >> i % 64 & 1)) {
+	if (sequence >= from->sequence || !(*outstanding >> i % 64 & 1)) {
 		from->checked.duplicated++;
 		return;
 	}
-	from->outstanding[i / 64] &= ~(1ULL << i % 64);
+	*outstanding &= ~(1ULL << i % 64);
 	from->checked.back++;
 	if (sequence + 1 < *last)
 		from->checked.reordered++;
@@ -174,14 +270,50 @@ static void see(struct sim_wire *from, uint64_t sequence)
 		*last = sequence + 1;
 }
 
+/* Is it a frame as its generator made it, to the byte? What most drivers forward is. Whatever else comes is looked at closely. */
+static bool is_as_made(const struct sim_wire *from, const uint8_t *data, uint32_t length, uint64_t *sequence)
+{
+	const struct pattern *p = &from->generator->pattern;
+	const uint8_t *mark = data + p->header;
+	uint32_t bytes = length - p->header, mark_sum;
+	uint16_t sum;
+
+	if (from->traffic.tcp || p->length == 0 || length < p->header + MARK || length != p->length ||
+	    memcmp(data, p->data, p->header - sizeof(sum)) != 0 || memcmp(mark, p->data + p->header, 6) != 0)
+		return false;
+	memcpy(sequence, mark + 6, 8);
+	memcpy(&mark_sum, mark + 14, 4);
+	memcpy(&sum, mark - sizeof(sum), sizeof(sum));
+	return is_intact(mark, bytes, *sequence) && sum == checksum_of(p, *sequence, mark_sum, mark + MARK, bytes - MARK);
+}
+
+/* The generators' frames come out of the other card of a pair, or of the same one. */
+static struct sim_wire *find_maker(struct sim *sim, const struct sim_wire *at, const uint8_t *data, uint32_t length, uint64_t *sequence)
+{
+	uint32_t number = at->card->number;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct sim_wire *from = (number ^ 1 ^ i) < sim->card_count ? sim->card[number ^ 1 ^ i].wire : NULL;
+
+		if (from != NULL && from->kind == SIM_WIRE_GENERATOR && is_as_made(from, data, length, sequence))
+			return from;
+	}
+	return NULL;
+}
+
 void sim_generator_check(struct sim *sim, struct sim_wire *at, const uint8_t *data, uint32_t length)
 {
 	bool sound = true;
 	uint32_t bytes = 0;
-	const uint8_t *mark = find_mark(data, length, sim->deep ? SIM_CHECK_IP | SIM_CHECK_L4 : 0, &bytes, &sound);
 	uint64_t sequence;
-	struct sim_wire *from;
+	struct sim_wire *from = find_maker(sim, at, data, length, &sequence);
+	const uint8_t *mark;
 
+	if (from != NULL) {
+		see(from, sequence);
+		return;
+	}
+	mark = find_mark(data, length, sim->deep ? SIM_CHECK_IP | SIM_CHECK_L4 : 0, &bytes, &sound);
 	if (mark == NULL) {
 		at->checked.foreign++;
 		return;
@@ -196,15 +328,23 @@ void sim_generator_check(struct sim *sim, struct sim_wire *at, const uint8_t *da
 
 int sim_generator_begin(struct sim_wire *wire)
 {
-	wire->outstanding = calloc(WINDOW / 64, sizeof(uint64_t));
-	wire->last = calloc(wire->traffic.flows, sizeof(uint64_t));
-	if (wire->outstanding == NULL || wire->last == NULL)
+	struct sim_generator *g = calloc(1, sizeof(*g));
+
+	wire->generator = g;
+	if (g != NULL) {
+		g->outstanding = calloc(WINDOW / 64, sizeof(uint64_t));
+		g->last = calloc(wire->traffic.flows, sizeof(uint64_t));
+	}
+	if (g == NULL || g->outstanding == NULL || g->last == NULL)
 		return nf_fail(ENOMEM, "no memory for a generator");
 	return 0;
 }
 
 void sim_generator_end(struct sim_wire *wire)
 {
-	free(wire->outstanding);
-	free(wire->last);
+	if (wire->generator == NULL)
+		return;
+	free(wire->generator->outstanding);
+	free(wire->generator->last);
+	free(wire->generator);
 }

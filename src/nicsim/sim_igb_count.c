@@ -10,7 +10,7 @@ void sim_igb_count_receive(struct sim_card *card, const struct sim_frame *f)
 		return;
 	sim_count(card, TPR, 1);
 	sim_count64(card, TORL, TORH, length);
-	if (f->bad_crc || f->length > card->kind->longest(card) || length < 64) {
+	if (f->bad_crc || f->is_long || length < 64) {
 		sim_count(card, f->bad_crc ? CRCERRS : length < 64 ? RUC : ROC, 1);
 		return;
 	}

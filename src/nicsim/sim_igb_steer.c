@@ -155,7 +155,7 @@ void sim_igb_steer(struct sim_card *card, struct sim_frame *f)
 	uint32_t rctl = sim_get(card, RCTL);
 	struct sim_pools pools;
 
-	if (f->bad_crc || f->length > card->kind->longest(card)) {
+	if (f->bad_crc || f->is_long) {
 		if (rctl & RCTL_SBP)
 			add_queue(f, 0);
 		return;

@@ -1,6 +1,7 @@
 /* sim_receive -- frames into the rings of receive queues.
  * source: 82599 datasheet 7.1.4 "Receive Data Storage in System Memory" to 7.1.9 "Receive Descriptor Queue Structure" */
-#include "nicsim/sim.h"
+#include "nicsim/sim_dma.h"
+#include "nicsim/sim_write_back.h"
 
 #include "lib/lib.h"
 
@@ -149,16 +150,13 @@ static uint32_t status_of(const struct sim_frame *f, uint32_t checks, bool strip
 	return status;
 }
 
-static void write_legacy(uint64_t *d, const struct sim_frame *f, uint32_t status, uint32_t length, bool last, uint16_t vlan)
+/* The upper half; the lower one, the address, stays. */
+static uint64_t legacy_high(const struct sim_frame *f, uint32_t status, uint32_t length, bool last, uint16_t vlan)
 {
 	uint32_t errors = (f->bad_crc ? LEGACY_RXE : 0) | (f->l4_bad ? LEGACY_L4E : 0) | (f->ip_bad ? LEGACY_IPE : 0);
-	uint64_t word = length;
+	uint64_t word = length | (uint64_t)(DD | (last ? EOP | (status & 0xff) : 0)) << 32;
 
-	word |= (uint64_t)(DD | (last ? EOP | (status & 0xff) : 0)) << 32;
-	if (last)
-		word |= (uint64_t)errors << 40 | (uint64_t)vlan << 48;
-	/* The address stays; the half with DD comes last. */
-	__atomic_store_n(&d[1], word, __ATOMIC_RELEASE);
+	return last ? word | (uint64_t)errors << 40 | (uint64_t)vlan << 48 : word;
 }
 
 static uint32_t packet_type(const struct sim_frame *f)
@@ -172,16 +170,19 @@ static uint32_t packet_type(const struct sim_frame *f)
 	return type | (f->is_tcp ? TYPE_TCP : 0) | (f->is_udp ? TYPE_UDP : 0) | (f->is_sctp ? TYPE_SCTP : 0);
 }
 
-static void write_advanced(uint64_t *d, const struct sim_frame *f, uint32_t status, uint32_t length, bool last, uint16_t vlan)
+static uint64_t advanced_low(const struct sim_frame *f, bool last)
 {
-	uint64_t first = (uint64_t)f->rss_hash << 32 | packet_type(f) | f->rss_type;
-	uint64_t word = DD;
+	return last ? (uint64_t)f->rss_hash << 32 | packet_type(f) | f->rss_type : 0;
+}
 
-	if (last)
-		word |= EOP | status | (f->is_own ? LB : 0) | (f->bad_crc ? RXE : 0) | (f->l4_bad ? L4E : 0) | (f->ip_bad ? IPE : 0) | (uint64_t)vlan << 48;
-	word |= (uint64_t)length << 32;
-	__atomic_store_n(&d[0], last ? first : 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&d[1], word, __ATOMIC_RELEASE);
+static uint64_t advanced_high(const struct sim_frame *f, uint32_t status, uint32_t length, bool last, uint16_t vlan)
+{
+	uint64_t word = DD | (uint64_t)length << 32;
+
+	if (!last)
+		return word;
+	return word | EOP | status | (f->is_own ? LB : 0) | (f->bad_crc ? RXE : 0) | (f->l4_bad ? L4E : 0) | (f->ip_bad ? IPE : 0) |
+		(uint64_t)vlan << 48;
 }
 
 /* Fill one buffer and complete its descriptor. fails: false after a violation */
@@ -199,11 +200,11 @@ static bool fill(struct sim_queue *queue, const struct sim_frame *f, uint32_t st
 	release(queue, queue->head);
 	if (!sim_dma_write(card, d[0] & ~1ULL, data, length, "a receive buffer"))
 		return false;
-	if (queue->is_legacy)
-		write_legacy(d, f, status, length, last, vlan);
-	else
-		write_advanced(d, f, status, length, last, vlan);
 	queue->head = queue->head + 1 == queue->count ? 0 : queue->head + 1;
+	if (queue->is_legacy)
+		sim_write_back_add(queue, d, 0, legacy_high(f, status, length, last, vlan));
+	else
+		sim_write_back_add(queue, d, advanced_low(f, last), advanced_high(f, status, length, last, vlan));
 	return true;
 }
 
@@ -264,7 +265,6 @@ static void deliver(struct sim_queue *queue, const struct sim_frame *f, const ui
 		if (!fill(queue, f, status, data + at, part, at + part == length, vlan))
 			return;
 	}
-	sim_set(card, queue->at + SIM_HEAD, queue->head);
 	queue->packets++;
 	queue->bytes += length;
 	card->kind->count_queue(card, queue, length);
@@ -350,24 +350,29 @@ bool sim_receive_is_on(struct sim_card *card)
 	return is_on;
 }
 
-bool sim_receive_waits(struct sim_card *card)
+uint32_t sim_receive_room(struct sim_card *card)
 {
+	uint32_t longest = card->kind->longest(card) + SIM_FCS, room = UINT32_MAX;
+
 	if (!card->link || card->faults.vanished)
-		return true;
+		return 0;
 	for (uint32_t i = 0; i < card->receive_active; i++) {
 		struct sim_queue *queue = &card->receive[i];
-		uint32_t needs = queue->buffer > 0 ? (card->kind->longest(card) + SIM_FCS) / queue->buffer + 1 : 1;
+		uint32_t frames;
 
-		if (queue->enabled && sim_ring_waiting(queue) < needs) {
+		if (!queue->enabled)
+			continue;
+		frames = sim_ring_waiting(queue) / (queue->buffer > 0 ? longest / queue->buffer + 1 : 1);
+		room = frames < room ? frames : room;
+		if (frames > 0)
+			queue->waiting_ns = 0;
+		else
 			check_waiting(queue);
-			return true;
-		}
-		queue->waiting_ns = 0;
 	}
-	return false;
+	return room;
 }
 
-void sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bool bad_crc)
+void sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, const struct sim_frame *parsed)
 {
 	const struct sim_kind *kind = card->kind;
 	struct sim_frame frame;
@@ -380,25 +385,27 @@ void sim_receive(struct sim_card *card, const uint8_t *data, uint32_t length, bo
 		card->counts.not_ready++;
 		return;
 	}
-	if (card->faults.crc_errors > 0) {
-		card->faults.crc_errors--;
-		bad_crc = true;
-	}
-	memset(&frame, 0, offsetof(struct sim_frame, queue));
+	if (parsed != NULL)
+		memcpy(&frame, parsed, offsetof(struct sim_frame, queue));
+	else
+		memset(&frame, 0, offsetof(struct sim_frame, queue));
 	frame.data = data;
 	frame.length = length;
-	frame.bad_crc = bad_crc;
+	frame.is_long = length > kind->longest(card);
+	frame.bad_crc = card->faults.crc_errors > 0;
+	card->faults.crc_errors -= frame.bad_crc;
 	if (!kind->receives(card)) {
 		kind->count_receive(card, &frame);
 		check_off(card);
 		card->counts.not_ready++;
 		return;
 	}
-	sim_parse(&frame, kind->vlan_type(card), kind->checks(card));
+	if (parsed == NULL)
+		sim_parse(&frame, kind->vlan_type(card), kind->checks(card));
 	kind->steer(card, &frame);
 	kind->count_receive(card, &frame);
-	card->counts.crc_errors += bad_crc;
-	card->counts.length_errors += length > kind->longest(card);
+	card->counts.crc_errors += frame.bad_crc;
+	card->counts.length_errors += frame.is_long;
 	if (frame.queue_count == 0) {
 		card->counts.filtered++;
 		return;

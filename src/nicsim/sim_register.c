@@ -86,13 +86,6 @@ void sim_set(struct sim_card *card, uint32_t at, uint32_t value)
 	publish_alias(card, at, value);
 }
 
-void sim_count(struct sim_card *card, uint32_t at, uint32_t more)
-{
-	uint32_t value = card->value[at / 4];
-
-	card->value[at / 4] = more > UINT32_MAX - value ? UINT32_MAX : value + more;
-}
-
 /* 64, 65 to 127, 128 to 255, 256 to 511, 512 to 1023 bytes, and longer. */
 void sim_count_size(struct sim_card *card, uint32_t first, uint32_t length)
 {
@@ -102,15 +95,6 @@ void sim_count_size(struct sim_card *card, uint32_t first, uint32_t length)
 	while (i < 5 && length > most[i])
 		i++;
 	sim_count(card, first + 4 * i, 1);
-}
-
-void sim_count64(struct sim_card *card, uint32_t low, uint32_t high, uint64_t more)
-{
-	uint64_t value = (uint64_t)card->value[high / 4] << 32 | card->value[low / 4];
-
-	value += more;
-	card->value[low / 4] = (uint32_t)value;
-	card->value[high / 4] = (uint32_t)(value >> 32);
 }
 
 void sim_register_show_counters(struct sim_card *card)
@@ -281,12 +265,20 @@ static void collect(const struct sim_card *card, uint32_t at, bool late)
 	}
 }
 
-static void collect_all(const struct sim_card *card, bool late)
+/* gives: whether anything was written */
+static bool collect_all(const struct sim_card *card, bool late)
 {
-	for (uint32_t page = 0; page < card->kind->scan; page += SIM_PAGE)
-		for (uint32_t at = page; sim_register_is_polled(card, page) && at < page + SIM_PAGE; at += CHUNK)
-			if (__builtin_expect(memcmp((uint8_t *)card->bar + at, (uint8_t *)card->seen + at, CHUNK) != 0, 0))
+	bool found = false;
+
+	for (uint32_t page = 0; page < card->kind->scan; page += SIM_PAGE) {
+		if (!sim_register_is_polled(card, page) || memcmp((uint8_t *)card->bar + page, (uint8_t *)card->seen + page, SIM_PAGE) == 0)
+			continue;
+		found = true;
+		for (uint32_t at = page; at < page + SIM_PAGE; at += CHUNK)
+			if (memcmp((uint8_t *)card->bar + at, (uint8_t *)card->seen + at, CHUNK) != 0)
 				collect(card, at, late);
+	}
+	return found;
 }
 
 /* Memory does not tell what was written first. What starts something comes last: the words of a rank above 0 are collected
@@ -294,7 +286,8 @@ static void collect_all(const struct sim_card *card, bool late)
 static bool poll_all(struct sim_card *card)
 {
 	change_count = 0;
-	collect_all(card, true);
+	if (!collect_all(card, true))
+		return false;
 	collect_all(card, false);
 	for (uint32_t rank = 0; rank < RANKS; rank++)
 		for (uint32_t i = 0; i < change_count; i++)
@@ -312,7 +305,8 @@ bool sim_register_poll(struct sim_card *card, bool tails)
 	/* The reset is answered first. */
 	if (card->sim->mode == SIM_POLL)
 		found = poll_word(card, 0);
-	return (tails ? poll_tails(card) : poll_all(card)) || found;
+	found |= poll_tails(card);
+	return (!tails && poll_all(card)) || found;
 }
 
 void sim_register_vanish(struct sim_card *card, bool vanished)

@@ -2,6 +2,7 @@
  * Descriptor" */
 #include "nicsim/sim_send.h"
 
+#include "nicsim/sim_dma.h"
 #include "nicsim/sim_offload.h"
 #include "nicsim/sim_pools.h"
 #include "nicsim/sim_wire.h"

@@ -2,6 +2,7 @@
  * source: 82599 datasheet 7.2.3 "Transmit Descriptors" with its sections on legacy and advanced descriptors and on write-back */
 #include "nicsim/sim_send.h"
 
+#include "nicsim/sim_dma.h"
 #include "nicsim/sim_rate.h"
 #include "nicsim/sim_wire.h"
 
@@ -79,7 +80,6 @@ static void complete(struct sim_queue *queue, uint32_t end)
 		}
 	}
 	queue->head = end;
-	sim_set(card, queue->at + SIM_HEAD, end);
 }
 
 /* --- judging what is given ------------------------------------------------------------------------------------------------ */
@@ -237,6 +237,7 @@ static bool send_queue(struct sim_queue *queue, uint32_t budget)
 		complete(queue, a.end);
 		sent++;
 	}
+	sim_set(queue->card, queue->at + SIM_HEAD, queue->head);
 	return sent > 0;
 }
 

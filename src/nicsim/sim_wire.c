@@ -146,7 +146,7 @@ bool sim_wire_takes(struct sim_card *card)
 
 	if (card->wire->kind != SIM_WIRE_JOINED || !card->sim->lossless)
 		return true;
-	return is_awaited(peer) && sim_receive_is_on(peer) && !sim_receive_waits(peer);
+	return is_awaited(peer) && sim_receive_is_on(peer) && sim_receive_room(peer) > 0;
 }
 
 void sim_wire_send(struct sim_card *card, const uint8_t *data, uint32_t length)
@@ -156,27 +156,31 @@ void sim_wire_send(struct sim_card *card, const uint8_t *data, uint32_t length)
 	card->counts.sent++;
 	card->kind->count_transmit(card, data, length);
 	if (wire->kind == SIM_WIRE_JOINED)
-		sim_receive(wire->peer, data, length, false);
+		sim_receive(wire->peer, data, length, NULL);
 	else if (wire->kind == SIM_WIRE_CAPTURE)
 		sim_capture_write(wire, data, length);
 	else if (wire->kind == SIM_WIRE_GENERATOR)
 		sim_generator_check(card->sim, wire, data, length);
 }
 
-static bool is_time(struct sim_wire *wire)
+/* How many frames may come now? At a rate those whose time has come; else those that find room. */
+static uint32_t allowance(struct sim_wire *wire, uint32_t budget)
 {
-	uint64_t now = wire->card->sim->now_ns;
+	uint64_t now = wire->card->sim->now_ns, pause;
+	uint32_t n;
 
 	if (now < wire->retry_ns)
-		return false;
-	if (wire->kind != SIM_WIRE_GENERATOR || wire->traffic.rate == 0)
-		return !sim_receive_waits(wire->card);
+		return 0;
+	if (wire->kind != SIM_WIRE_GENERATOR || wire->traffic.rate == 0) {
+		n = sim_receive_room(wire->card);
+		return n < budget ? n : budget;
+	}
 	if (wire->next_ns + 100000000 < now)
 		wire->next_ns = now;
-	if (wire->next_ns > now)
-		return false;
-	wire->next_ns += 1000000000 / wire->traffic.rate;
-	return true;
+	pause = 1000000000 / wire->traffic.rate;
+	for (n = 0; n < budget && wire->next_ns <= now; n++)
+		wire->next_ns += pause;
+	return n;
 }
 
 /* Frames that came before the card was ready: those do not count. The first one of all waits for its own queue, as others may be on
@@ -186,48 +190,58 @@ static uint64_t came_early(const struct sim_wire *wire)
 	return wire->card->counts.not_ready + (wire->checked.sent == 0 ? wire->card->counts.no_queue : 0);
 }
 
-/* Bring one frame. */
-static void bring(struct sim_wire *wire)
+/* On a wire no frame is shorter. */
+static const uint8_t *pad(const uint8_t *data, uint32_t *length)
 {
-	static uint8_t frame[SIM_FRAME + 64];
+	static uint8_t frame[LEAST];
+
+	if (*length >= LEAST)
+		return data;
+	memset(frame, 0, LEAST);
+	memcpy(frame, data, *length);
+	*length = LEAST;
+	return frame;
+}
+
+/* Bring one frame. gives: false: it came before the card was ready, and does not count */
+static bool bring(struct sim_wire *wire)
+{
 	struct sim_card *card = wire->card;
-	const uint8_t *data = frame;
 	uint64_t early = came_early(wire);
 	uint32_t length;
+	const uint8_t *data;
 
 	if (wire->kind == SIM_WIRE_CAPTURE) {
 		data = sim_capture_next(wire, &length);
-		/* On a wire no frame is shorter. */
-		if (length < LEAST) {
-			memset(frame, 0, LEAST);
-			memcpy(frame, data, length);
-			data = frame;
-			length = LEAST;
-		}
+		data = pad(data, &length);
+		sim_receive(card, data, length, NULL);
 	} else {
-		length = sim_generator_frame(wire, frame);
+		data = sim_generator_next(wire, &length);
+		sim_receive(card, data, length, sim_generator_parsed(wire, data, length));
 	}
-	sim_receive(card, data, length, false);
 	if (came_early(wire) != early) {
 		wire->retry_ns = card->sim->now_ns + RETRY_NS;
-		return;
+		return false;
 	}
 	if (wire->kind == SIM_WIRE_CAPTURE)
 		sim_capture_taken(wire);
 	else
 		sim_generator_taken(wire);
+	return true;
 }
 
 bool sim_wire_step(struct sim_card *card, uint32_t budget)
 {
 	struct sim_wire *wire = card->wire;
-	uint32_t n = 0;
+	uint32_t n = 0, most;
 
 	if ((wire->kind != SIM_WIRE_GENERATOR && wire->kind != SIM_WIRE_CAPTURE) || wire->ended || !card->link || !is_awaited(card))
 		return false;
-	while (n < budget && !wire->ended && is_time(wire)) {
-		bring(wire);
+	most = allowance(wire, budget);
+	while (n < most && !wire->ended) {
 		n++;
+		if (!bring(wire))
+			break;
 	}
 	return n > 0;
 }

@@ -27,8 +27,7 @@ struct sim_wire {
 	struct sim_checked checked;
 	uint64_t sequence, next_ns;
 	uint64_t retry_ns;              /* the card was not ready: not before */
-	uint64_t *outstanding;          /* a bit for each frame under way, by number */
-	uint64_t *last;                 /* of each flow: the greatest number that came back, plus 1 */
+	struct sim_generator *generator;
 	struct sim_capture *capture;
 	bool ended;                     /* all was sent */
 };
@@ -56,8 +55,10 @@ bool sim_wire_failed(const struct sim *sim, bool all);
 
 /* --- sim_generator ------------------------------------------------------------------------------------------------------ */
 
-/* Write the next frame. gives: its length */
-uint32_t sim_generator_frame(struct sim_wire *wire, uint8_t *data);
+/* The frame that is to be brought to the card next. */
+const uint8_t *sim_generator_next(struct sim_wire *wire, uint32_t *length);
+/* What a card finds in it; NULL: look. */
+const struct sim_frame *sim_generator_parsed(struct sim_wire *wire, const uint8_t *data, uint32_t length);
 /* It was taken: it is under way. */
 void sim_generator_taken(struct sim_wire *wire);
 /* A frame came out of a card. */

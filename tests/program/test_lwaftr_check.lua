@@ -380,6 +380,12 @@ function TestBench:testRuns()
   output, code = support.run(("%s lwaftr bench %s %s.none %s.v6"):format(support.nf, conf, base, base))
   lu.assertEquals(code, 1)
   lu.assertStrContains(output, ".none")
+  write_pcap(base .. ".empty", {})
+  output, code = support.run(("%s lwaftr bench --duration 50ms %s %s.empty %s.empty"):format(support.nf, conf, base, base))
+  lu.assertEquals(code, 1)
+  lu.assertEquals(output, "nf lwaftr bench: both captures are empty\n")
+  output, code = support.run(("%s lwaftr bench --duration 50ms %s %s.empty %s.v6"):format(support.nf, conf, base, base))
+  lu.assertEquals(code, 0, output)
 end
 
 os.exit(lu.LuaUnit.run())

@@ -180,6 +180,23 @@ static char *make_source(const struct options *options, const struct lwaftr_conf
 	return source;
 }
 
+/* Whether there is a packet in either capture. */
+static bool has_packets(const struct session *session)
+{
+	engine_breathe(session->engine);
+	return engine_app_find(session->engine, "v4_in")->received + engine_app_find(session->engine, "v6_in")->received > 0;
+}
+
+static void print_head(const struct bench *bench, uint64_t begin_ns)
+{
+	if (bench->json)
+		printf("{\"second\":\"load\",\"seconds\":%.3f}\n", (double)(clock_system_ns() - begin_ns) / 1e9);
+	else
+		printf("loaded in %.3f s; Mpps and Gb/s (frames without FCS): all, decapsulated, encapsulated; per packet\n"
+			"%-7s %8s %8s %8s %9s %8s %8s %8s %8s %8s %8s\n", (double)(clock_system_ns() - begin_ns) / 1e9, "second", "Mpps", "decap", "encap",
+			"Gb/s", "decap", "encap", "ns", "cycles", "cpu ns", "slice ns");
+}
+
 static int run(const struct options *options, const char *source, uint64_t duration_ns, uint64_t begin_ns)
 {
 	static struct bench bench;
@@ -191,17 +208,16 @@ static int run(const struct options *options, const char *source, uint64_t durat
 		return EXIT_FAILED;
 	bench.sink4 = engine_app_find(session.engine, "v4_out");
 	bench.sink6 = engine_app_find(session.engine, "v6_out");
-	if (bench.json)
-		printf("{\"second\":\"load\",\"seconds\":%.3f}\n", (double)(clock_system_ns() - begin_ns) / 1e9);
-	else
-		printf("loaded in %.3f s; Mpps and Gb/s (frames without FCS): all, decapsulated, encapsulated; per packet\n"
-			"%-7s %8s %8s %8s %9s %8s %8s %8s %8s %8s %8s\n", (double)(clock_system_ns() - begin_ns) / 1e9, "second", "Mpps", "decap", "encap",
-			"Gb/s", "decap", "encap", "ns", "cycles", "cpu ns", "slice ns");
-	measure(&bench, &session, duration_ns);
-	print_drops(&session);
+	if (has_packets(&session)) {
+		print_head(&bench, begin_ns);
+		measure(&bench, &session, duration_ns);
+		print_drops(&session);
+	} else {
+		fprintf(stderr, "nf %s: both captures are empty\n", bench.program);
+	}
 	code = session_stop(&session);
 	session_free(&session);
-	return code < 0 ? EXIT_FAILED : EXIT_DONE;
+	return code < 0 || bench.count == 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 int program_lwaftr_bench(int argc, char **argv)

@@ -46,10 +46,14 @@ function TestIgb:testRssSpreadsOverTheQueuesOfTwoWorkers()
   -- Long enough: the second worker takes its share of what comes once it runs.
   local graph = card.graph("return { workers = { " .. table.concat(workers, ", ") .. " } }")
   for _, cards in ipairs(KINDS) do
-    local text = card.passes("--cards " .. cards .. " --traffic count=30000,flows=64", graph)
-    -- Cards that only look are through before the second worker runs, now and then.
-    local least = card.mode == "" and 100 or 0
-    for received in text:gmatch("\n +%S*a +%d+ +(%d+)") do lu.assertTrue(tonumber(received) >= least, text) end
+    local least, text
+    -- On a busy machine all may be through before the second worker runs: then it gets another try. Cards that only look are that fast.
+    for _ = 1, card.mode == "" and 5 or 1 do
+      text, least = card.passes("--cards " .. cards .. " --traffic count=30000,flows=64", graph), 30000
+      for received in text:gmatch("\n +%S*a +%d+ +(%d+)") do least = math.min(least, tonumber(received)) end
+      if least >= 100 then break end
+    end
+    lu.assertTrue(least >= (card.mode == "" and 100 or 0), text)
   end
 end
 

@@ -166,12 +166,9 @@ void gigabit_configure(struct intel_port *port, uint32_t more)
 		(intel_port_is_promiscuous(port) ? GIGABIT_RCTL_UPE : 0);
 
 	if (port->has_mac) {
-		uint32_t low = (uint32_t)port->mac[0] | (uint32_t)port->mac[1] << 8 | (uint32_t)port->mac[2] << 16 |
-			(uint32_t)port->mac[3] << 24;
-
-		intel_write(registers, GIGABIT(RAL, 0), low);
+		intel_write(registers, GIGABIT(RAL, 0), intel_mac_low(port->mac));
 		intel_write(registers, GIGABIT(RAH, 0), (intel_read(registers, GIGABIT(RAH, 0)) & GIGABIT_RAH_POOLSEL) |
-			(uint32_t)port->mac[4] | (uint32_t)port->mac[5] << 8 | GIGABIT_RAH_AV);
+			intel_mac_high(port->mac) | GIGABIT_RAH_AV);
 	}
 	intel_write(registers, GIGABIT_RCTL, rctl | (intel_read(registers, GIGABIT_RCTL) & GIGABIT_RCTL_RXEN));
 	set_control(port);

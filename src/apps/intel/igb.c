@@ -143,16 +143,6 @@ static int start_transmit(struct intel_port *port)
 	return nf_fail(ETIMEDOUT, "transmit queue %u of card %s does not start", q, port->pci);
 }
 
-/* Four entries of the table, from `entry` on: the queues in turn. */
-static uint32_t entries(const uint32_t *queue, uint32_t count, uint32_t entry)
-{
-	uint32_t value = 0;
-
-	for (uint32_t byte = 0; byte < 4; byte++)
-		value |= queue[(entry + byte) % count] << 8 * byte;
-	return value;
-}
-
 /* 7.1.1.7 "RSS": queues that are on get equal shares of the table, whose entries hold a queue in their low bits. It is always
  * written as a whole, from its beginning: when the shares of all queues stand there, and the last entries, it is right. */
 static void spread(struct intel_port *port, uint32_t without)
@@ -170,11 +160,11 @@ static void spread(struct intel_port *port, uint32_t without)
 			queue[count++] = q;
 	if (count == 0 || (without == INTEL_NONE_BY_LOWEST && queue[0] != port->number))
 		return;
-	right = intel_read(registers, GIGABIT(RETA, 31)) == entries(queue, count, 124);
+	right = intel_read(registers, GIGABIT(RETA, 31)) == intel_port_entries(queue, count, 124);
 	for (uint32_t i = 0; right && i < INTEL_QUEUES / 4; i++)
-		right = intel_read(registers, GIGABIT(RETA, i)) == entries(queue, count, 4 * i);
+		right = intel_read(registers, GIGABIT(RETA, i)) == intel_port_entries(queue, count, 4 * i);
 	for (uint32_t i = 0; !right && i < 32; i++)
-		intel_write(registers, GIGABIT(RETA, i), entries(queue, count, 4 * i));
+		intel_write(registers, GIGABIT(RETA, i), intel_port_entries(queue, count, 4 * i));
 }
 
 /* The receiver is switched on last, by the first queue of all. */

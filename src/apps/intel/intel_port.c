@@ -126,6 +126,15 @@ uint32_t intel_port_rate_factor(const struct intel_port *port)
 	return (factor < MOST ? (uint32_t)factor : MOST) | 1u << 31;
 }
 
+uint32_t intel_port_entries(const uint32_t *queue, uint32_t count, uint32_t entry)
+{
+	uint32_t value = 0;
+
+	for (uint32_t byte = 0; byte < 4; byte++)
+		value |= queue[(entry + byte) % count] << 8 * byte;
+	return value;
+}
+
 static const struct intel_driver *find_driver(const struct intel_port *port)
 {
 	for (uint32_t i = 0; intel_drivers[i] != NULL; i++)

@@ -189,6 +189,9 @@ bool intel_port_is_promiscuous(const struct intel_port *port);
  * behind it, and a bit to switch the limit on; 0: no limit. source: 82599 datasheet 7.7.2.2 "Rate Limit" */
 uint32_t intel_port_rate_factor(const struct intel_port *port);
 
+/* Four entries of a redirection table, from `entry` on: the queues in turn. */
+uint32_t intel_port_entries(const uint32_t *queue, uint32_t count, uint32_t entry);
+
 /* The number of the instance's queue in the card. needs: class and parameters */
 uint32_t intel_port_number(const struct intel_port *port);
 

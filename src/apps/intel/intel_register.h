@@ -42,6 +42,17 @@ static inline void intel_clear(volatile uint8_t *registers, uint32_t offset, uin
 	intel_write(registers, offset, intel_read(registers, offset) & ~bits);
 }
 
+/* The first four bytes of an address, and the other two, as RAL and RAH have them. */
+static inline uint32_t intel_mac_low(const uint8_t mac[6])
+{
+	return (uint32_t)mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24;
+}
+
+static inline uint32_t intel_mac_high(const uint8_t mac[6])
+{
+	return (uint32_t)mac[4] | (uint32_t)mac[5] << 8;
+}
+
 /* Wait until the bits of the mask are as wanted, at most so long. gives: false when they are not */
 bool intel_wait(volatile uint8_t *registers, uint32_t offset, uint32_t mask, uint32_t wanted, uint32_t limit_us);
 

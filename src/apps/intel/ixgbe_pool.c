@@ -117,9 +117,7 @@ static void leave_addresses(struct intel_port *port, int keep)
 static int join_address(struct intel_port *port)
 {
 	volatile uint8_t *registers = port->registers;
-	const uint8_t *mac = port->pool.mac;
-	uint32_t low = (uint32_t)mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24;
-	uint32_t high = (uint32_t)mac[4] | (uint32_t)mac[5] << 8;
+	uint32_t low = intel_mac_low(port->pool.mac), high = intel_mac_high(port->pool.mac);
 	int entry = port->pool.has_mac ? find_address(port, low, high) : 0;
 
 	if (entry < 0)

@@ -87,11 +87,8 @@ void ixgbe_receive_configure(struct intel_port *port)
 	bool on = (intel_read(registers, IXGBE_RXCTRL) & IXGBE_RXCTRL_RXEN) != 0;
 
 	if (port->has_mac) {
-		uint32_t low = (uint32_t)port->mac[0] | (uint32_t)port->mac[1] << 8 | (uint32_t)port->mac[2] << 16 |
-			(uint32_t)port->mac[3] << 24;
-
-		intel_write(registers, IXGBE(RAL, 0), low);
-		intel_write(registers, IXGBE(RAH, 0), (uint32_t)port->mac[4] | (uint32_t)port->mac[5] << 8 | IXGBE_RAH_AV);
+		intel_write(registers, IXGBE(RAL, 0), intel_mac_low(port->mac));
+		intel_write(registers, IXGBE(RAH, 0), intel_mac_high(port->mac) | IXGBE_RAH_AV);
 	}
 	/* 8.2.3.22: the length counts the FCS, and a tag more passes. Whole frames fit into the buffers: see STANDARD_MTU. */
 	intel_write(registers, IXGBE_MAXFRS, (port->mtu + 22) << IXGBE_MAXFRS_MFS_AT);
@@ -160,16 +157,6 @@ int ixgbe_receive_stop(struct intel_port *port)
 	return 0;
 }
 
-/* Four entries of the table, from `entry` on: the queues in turn. */
-static uint32_t entries(const uint32_t *queue, uint32_t count, uint32_t entry)
-{
-	uint32_t value = 0;
-
-	for (uint32_t byte = 0; byte < 4; byte++)
-		value |= queue[(entry + byte) % count] << 8 * byte;
-	return value;
-}
-
 /* 7.1.2.8: queues that are on get equal shares of the table. It is always written as a whole, from its beginning: when the shares of
  * all queues stand there, and the last entries, it is as it should be. */
 void ixgbe_receive_spread(struct intel_port *port, uint32_t without)
@@ -187,13 +174,13 @@ void ixgbe_receive_spread(struct intel_port *port, uint32_t without)
 			queue[count++] = q;
 	if (count == 0 || (without == INTEL_NONE_BY_LOWEST && queue[0] != port->number))
 		return;
-	right = intel_read(registers, IXGBE(RETA, last)) == entries(queue, count, 4 * last);
+	right = intel_read(registers, IXGBE(RETA, last)) == intel_port_entries(queue, count, 4 * last);
 	for (uint32_t i = 0; right && i < INTEL_QUEUES / 4; i++)
-		right = intel_read(registers, IXGBE(RETA, i)) == entries(queue, count, 4 * i);
+		right = intel_read(registers, IXGBE(RETA, i)) == intel_port_entries(queue, count, 4 * i);
 	if (right)
 		return;
 	for (uint32_t i = 0; port->kind >= INTEL_X550 && i < ERETA_COUNT; i++)
-		intel_write(registers, ERETA + 4 * i, entries(queue, count, RETA_ENTRIES + 4 * i));
+		intel_write(registers, ERETA + 4 * i, intel_port_entries(queue, count, RETA_ENTRIES + 4 * i));
 	for (uint32_t i = 0; i <= last; i++)
-		intel_write(registers, IXGBE(RETA, i), entries(queue, count, 4 * i));
+		intel_write(registers, IXGBE(RETA, i), intel_port_entries(queue, count, 4 * i));
 }

@@ -51,8 +51,11 @@ static int write_file(const struct lwaftr_config *config, const char *file, uint
 	if (out == NULL)
 		code = nf_fail(errno, "cannot write %s: %s", name, strerror(errno));
 	if (code == 0) {
+		bool wrong;
+
 		print(out, config, form);
-		if ((ferror(out) != 0) | (fclose(out) != 0) || rename(name, file) != 0)
+		wrong = ferror(out) != 0;
+		if (fclose(out) != 0 || wrong || rename(name, file) != 0)
 			code = nf_fail(errno, "cannot write %s: %s", file, strerror(errno));
 		if (code < 0)
 			unlink(name);

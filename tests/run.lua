@@ -24,7 +24,7 @@ for line in io.popen("find " .. table.concat(places, " ") .. " -name 'test_*.lua
 
 -- Files that take longer than ten seconds somewhere, the longest first; the rest follows in the order of the names.
 local long = {}
-for i, name in ipairs({ "qemu/test_cards", "program/test_reload", "program/test_xdp", "unit/test_lwaftr_config", "fuzz/test_fuzz",
+for i, name in ipairs({ "qemu/test_e1000e_peer", "qemu/test_e1000e", "program/test_reload", "program/test_xdp", "unit/test_lwaftr_config", "fuzz/test_fuzz",
   "program/test_workers", "program/test_namespaces", "program/test_lwaftr_semantics", "graph/test_random", "apps/test_ixgbe_pools",
   "nicsim/test_mutants", "qemu/test_kernel", "program/test_soak", "apps/test_intel_offload", "program/test_sandbox", "program/test_run",
   "apps/test_ixgbe", "nicsim/test_nicsim", "program/test_bench", "apps/test_intel_reload", "program/test_reload_reading",
@@ -96,13 +96,15 @@ end
 -- Count what a test file that has ended said.
 local function finish(file, text, code, tenths)
   local ok, bad, skip = 0, 0, 0
-  local trouble, skips = {}, {}
+  local trouble, notes = {}, {}
   for line in io.lines(text) do
     if line:match("^ok%s+%d+%s+# SKIP") then
       skip = skip + 1
-      skips[#skips + 1] = line:gsub("^ok%s+%d+%s+# SKIP%s*", "")
+      notes[#notes + 1] = line:gsub("^ok%s+%d+%s+# SKIP%s*", "skip: ")
     elseif line:match("^ok%s+%d") then
       ok = ok + 1
+    elseif line:match("^note: ") then
+      notes[#notes + 1] = line
     elseif line:match("^not ok%s+%d") then
       bad = bad + 1
       trouble[#trouble + 1] = line
@@ -119,7 +121,7 @@ local function finish(file, text, code, tenths)
   end
   print(("%-48s %4d passed%s%s %6.1f s"):format(file, ok, bad > 0 and (" %d FAILED"):format(bad) or "",
     skip > 0 and (" %d skipped"):format(skip) or "", tenths / 10))
-  for _, line in ipairs(skips) do print("  skip: " .. line) end
+  for _, line in ipairs(notes) do print("  " .. line) end
   if bad > 0 then
     for _, line in ipairs(trouble) do print("  " .. line) end
     print(("  failed after %.1f s; %s"):format(tenths / 10, machine()))

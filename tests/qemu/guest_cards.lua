@@ -135,8 +135,9 @@ end
 -- What takes an IOMMU.
 local Vfio = {}
 
--- Change a register behind nf's back.
+-- Change a register behind nf's back. The kernel tells of ten faults in five seconds at most, so those of another test must be over.
 local function poke(card, register, value)
+  ffi.C.usleep(6000000)
   local fd = ffi.C.open("/sys/bus/pci/devices/" .. card .. "/resource0", 2)
   local registers = ffi.C.mmap(nil, 0x20000, 3, 1, fd, 0)       -- PROT_READ | PROT_WRITE, MAP_SHARED
   lu.assertNotEquals(ffi.cast("intptr_t", registers), -1)
@@ -153,23 +154,22 @@ function Vfio:testForbiddenTransmitRing()
   lu.assertEquals(guest.faults(), "")
   poke(guest.FIRST, guest.card == "igb" and 0xe004 or 0x3804, 0x33)
   guest.wait_count("fault", "a", "queue-resets", 1)
-  lu.assertStrMatches(guest.faults(), "%[DMA Read[^\n]*Request device %[01:00%.0%] fault addr 0x33.*")
+  guest.wait("the fault", "fault", function() return guest.faults():find("Request device %[01:00%.0%] fault addr 0x33") end)
   lu.assertStrContains(guest.said("fault"), "has not sent for a while")
   guest.wait_count("fault", "file", "sent", guest.count("fault", "file", "sent") + 100)
   guest.stop("fault")
   guest.forget_faults()
 end
 
--- The same, with the receive ring of the other card. QEMU's 82576 asks no more once it was refused (seen, not understood).
+-- The same, with the receive ring of the other card.
 function Vfio:testForbiddenReceiveRing()
   guest.start("fault", (numbered(0, false)))
   guest.wait_count("fault", "file", "sent", 100)
-  poke(guest.SECOND, 0x2804, 0x44)
+  poke(guest.SECOND, guest.card == "igb" and 0xc004 or 0x2804, 0x44)
   guest.wait("the fault", "fault", function() return guest.faults():find("Request device %[02:00%.0%] fault addr 0x44") end)
   guest.stop("fault")
   guest.forget_faults()
 end
-if guest.card == "igb" then Vfio.testForbiddenReceiveRing = nil end
 
 -- One of the cards alone.
 local function only(app)
